@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run other programs: the only place in the package that starts a subprocess.
+
+Owns the rules for every program that we call: an argument list and never a
+shell, an English locale so that output can be read by code, a time limit, and
+errors that name the program, its exit status and the end of what it said,
+with secrets masked. Called by every room; nothing outlives a call to `run`,
+while a process from `start` belongs to its caller, who must end it.
+"""
+
+import dataclasses
+import os
+import pathlib
+import resource
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from oslo_utils import strutils
+
+from zsbm_ironic.common import exception
+
+STDERR_TAIL_CHARS = 800
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """Kernel limits of one child, as qemu-img on a hostile image needs them.
+
+    :ivar address_space_bytes: RLIMIT_AS.
+    :ivar cpu_s: RLIMIT_CPU, in seconds.
+    """
+
+    address_space_bytes: int
+    cpu_s: int
+
+    def apply(self) -> None:
+        """Set the limits on the calling process (between fork and exec)."""
+        resource.setrlimit(
+            resource.RLIMIT_AS,
+            (self.address_space_bytes, self.address_space_bytes),
+        )
+        resource.setrlimit(resource.RLIMIT_CPU, (self.cpu_s, self.cpu_s))
+
+
+@dataclasses.dataclass(frozen=True)
+class Completed:
+    """What a finished program left: exit status and both of its outputs."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
+    return {**os.environ, 'LC_ALL': 'C', **(extra or {})}
+
+
+def run(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    timeout_s: float,
+    stdin: str | bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: pathlib.Path | None = None,
+    limits: Limits | None = None,
+    check: bool = True,
+) -> Completed:
+    """Run a program to its end and return what it printed.
+
+    :param argv: program and arguments; never a shell string.
+    :param timeout_s: seconds after which the program is killed.
+    :param stdin: text or bytes for its standard input; None is /dev/null.
+    :param env: variables added to this process's own.
+    :param limits: kernel limits for the child.
+    :param check: raise when the exit status is not 0.
+    :raises ProcessFailed: exit status not 0 (with check), or not startable.
+    :raises ProcessTimedOut: still running after timeout_s.
+    """
+    words = tuple(os.fspath(word) for word in argv)
+    data = stdin.encode() if isinstance(stdin, str) else stdin
+    try:
+        done = subprocess.run(  # noqa: S603 - a list, and never a shell
+            words,
+            input=data,
+            stdin=subprocess.DEVNULL if data is None else None,
+            capture_output=True,
+            timeout=timeout_s,
+            env=_environment(env),
+            cwd=cwd,
+            preexec_fn=limits.apply if limits else None,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise exception.ProcessTimedOut(
+            program=_masked(words), timeout_s=timeout_s
+        ) from exc
+    except OSError as exc:
+        raise exception.ProcessFailed(
+            program=_masked(words), returncode=127, stderr=str(exc)
+        ) from exc
+    completed = Completed(
+        words,
+        done.returncode,
+        done.stdout.decode(errors='replace'),
+        done.stderr.decode(errors='replace'),
+    )
+    if check and completed.returncode != 0:
+        tail = completed.stderr.strip()[-STDERR_TAIL_CHARS:]
+        raise exception.ProcessFailed(
+            program=_masked(words),
+            returncode=completed.returncode,
+            stderr=strutils.mask_password(tail),
+        )
+    return completed
+
+
+def start(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    log: pathlib.Path,
+    env: Mapping[str, str] | None = None,
+    cwd: pathlib.Path | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own, both outputs into `log`.
+
+    :returns: the process; its caller ends it and waits for it.
+    :raises ProcessFailed: the program cannot be started.
+    """
+    words = tuple(os.fspath(word) for word in argv)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open('ab') as sink:
+        try:
+            return subprocess.Popen(  # noqa: S603 - a list, never a shell
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                env=_environment(env),
+                cwd=cwd,
+                start_new_session=True,
+            )
+        except OSError as exc:
+            raise exception.ProcessFailed(
+                program=_masked(words), returncode=127, stderr=str(exc)
+            ) from exc
+
+
+def _masked(words: Sequence[str]) -> str:
+    return strutils.mask_password(' '.join(words))
