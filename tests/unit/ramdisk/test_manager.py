@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hardware manager as the real agent finds, asks and calls it."""
+
+import base64
+import io
+import json
+import pathlib
+import sys
+import tarfile
+
+import fixtures
+from ironic_python_agent import config as _agent_options  # noqa: F401
+from ironic_python_agent import hardware
+from ironic_python_agent import utils as agent_code
+from oslotest import base
+
+from zsbm_ironic.common import process
+from zsbm_ironic.ramdisk import boot_report, manager, version
+
+
+class ManagerInTheAgent(base.BaseTestCase):
+    def setUp(self):
+        super().setUp()
+        # The agent's own manager is left out: it would assemble the RAID
+        # arrays of the machine that runs the tests.
+        self.manager = manager.ZsbmHardwareManager()
+        detail = {
+            'name': type(self.manager).__name__,
+            'manager': self.manager,
+            'support': self.manager.evaluate_hardware_support(),
+        }
+        previous = hardware._global_managers
+        self.addCleanup(setattr, hardware, '_global_managers', previous)
+        hardware._global_managers = [detail]
+
+    def test_the_agent_finds_it_by_entry_point(self):
+        found = {
+            extension.name: extension.obj
+            for extension in hardware._get_extensions()
+        }
+        self.assertIsInstance(found['zsbm'], manager.ZsbmHardwareManager)
+
+    def test_its_steps_win_over_those_of_the_agent(self):
+        self.assertGreater(
+            self.manager.evaluate_hardware_support(),
+            hardware.HardwareSupport.MAINLINE,
+        )
+
+    def test_the_agent_reports_the_version_by_name(self):
+        self.assertEqual(
+            {version.MANAGER_NAME: version.IN_BAND_VERSION},
+            hardware.get_current_versions(),
+        )
+
+    def test_what_it_does_not_define_goes_to_the_generic_manager(self):
+        # These have a body in the agent's base class, which must not end
+        # up as the answer for the whole machine.
+        for method in (
+            'list_hardware_info',
+            'erase_devices',
+            'write_image',
+            'full_sync',
+        ):
+            arguments = ({}, []) if method == 'erase_devices' else ()
+            self.assertRaises(
+                hardware.errors.HardwareManagerMethodNotFound,
+                hardware.dispatch_to_managers,
+                method,
+                *arguments,
+            )
+
+    def test_the_boot_report_is_in_the_archive_of_the_logs(self):
+        files: dict[str, io.BytesIO] = {}
+        hardware.dispatch_to_all_managers('collect_system_logs', files, [])
+        packed = base64.b64decode(agent_code.gzip_and_b64encode(files))
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+            report = json.load(archive.extractfile(manager.REPORT_NAME))
+        moments = report['seconds_since_kernel_start']
+        self.assertLessEqual(moments['agent_process'], moments['report'])
+        self.assertLessEqual(moments['managers_loaded'], moments['report'])
+
+    def test_it_loads_where_there_is_no_ironic(self):
+        code = (
+            'import sys; sys.modules["ironic"] = None; '
+            'import ironic_python_agent.config; '
+            'import zsbm_ironic.ramdisk.manager as m; '
+            'print(m.ZsbmHardwareManager().get_version()["name"])'
+        )
+        done = process.run([sys.executable, '-c', code], timeout_s=60)
+        self.assertEqual('zsbm', done.stdout.strip())
+
+
+class BootReport(base.BaseTestCase):
+    def setUp(self):
+        super().setUp()
+        self.root = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+
+    def _report(self):
+        return boot_report.collect(1.0, root=self.root)
+
+    def test_uefi_with_secure_boot(self):
+        variable = self.root / boot_report.SECURE_BOOT
+        variable.parent.mkdir(parents=True)
+        variable.write_bytes(b'\x06\x00\x00\x00\x01')
+        report = self._report()
+        self.assertEqual(
+            ('uefi', True), (report['firmware'], report['secure_boot'])
+        )
+
+    def test_bios(self):
+        report = self._report()
+        self.assertEqual(
+            ('bios', None), (report['firmware'], report['secure_boot'])
+        )
+
+    def test_a_cable_that_is_not_plugged_in(self):
+        self._nic('enp1s0', carrier='1', speed='10000')
+        self._nic('enp2s0', carrier='0', speed='-1')
+        up, down = self._report()['links']
+        self.assertEqual((True, 10000), (up['carrier'], up['speed_mbps']))
+        self.assertEqual((False, None), (down['carrier'], down['speed_mbps']))
+
+    def test_interfaces_without_a_device_are_left_out(self):
+        (self.root / 'sys/class/net/lo').mkdir(parents=True)
+        self.assertEqual([], self._report()['links'])
+
+    def _nic(self, name, carrier, speed):
+        folder = self.root / 'sys/class/net' / name
+        (folder / 'device').mkdir(parents=True)
+        (folder / 'address').write_text('52:54:00:00:00:01\n')
+        (folder / 'carrier').write_text(carrier + '\n')
+        (folder / 'speed').write_text(speed + '\n')
