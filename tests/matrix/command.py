@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line of `tools/test`."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+
+from tests.matrix import checks, parts, results, rows
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog='tools/test',
+        description='Run the checks of this project: the sample that CI '
+        'runs, some parts of it, or the whole matrix.',
+    )
+    parser.add_argument(
+        'what',
+        nargs='*',
+        metavar='PART | full [GROUP[/ROW]]',
+        help='parts of the sample: ' + ', '.join(parts.BY_NAME),
+    )
+    parser.add_argument(
+        '--list', action='store_true', help='print the parts and their budgets'
+    )
+    parser.add_argument(
+        '--status',
+        action='store_true',
+        help='with full: print which rows are green, failed, stale, missing',
+    )
+    parser.add_argument(
+        '--again',
+        action='store_true',
+        help='with full: run green rows too',
+    )
+    parser.add_argument(
+        '--profiles', action='store_true', help=argparse.SUPPRESS
+    )
+    arguments = parser.parse_args(argv)
+    arguments.full = arguments.what[:1] == ['full']
+    arguments.row = None
+    if arguments.full:
+        if len(arguments.what) > 2:
+            parser.error('full takes one GROUP or GROUP/ROW')
+        arguments.row = (arguments.what[1:] or [None])[0]
+    else:
+        for name in arguments.what:
+            if name not in parts.BY_NAME:
+                parser.error(f'no part {name}: {", ".join(parts.BY_NAME)}')
+    return arguments
+
+
+def _profiles(arguments: argparse.Namespace) -> list[str]:
+    if arguments.full:
+        return ['doc', 'full', 'lab', 'test']
+    some = [parts.BY_NAME[name] for name in arguments.what] or parts.PARTS
+    return sorted({profile for part in some for profile in part.profiles})
+
+
+def _sample(names: Sequence[str]) -> checks.Outcome:
+    total = checks.Outcome()
+    for part in [parts.BY_NAME[name] for name in names] or parts.PARTS:
+        print(f'== {part.name}: {part.title}', flush=True)
+        began = time.monotonic()
+        outcome = checks.Outcome()
+        for check in part.checks:
+            outcome.add(check.run(3 * part.budget_s, {}))
+        seconds = time.monotonic() - began
+        late = ', OVER BUDGET' if seconds > part.budget_s else ''
+        print(
+            f'   {part.name}: {outcome.passed} passed, {outcome.failed} '
+            f'failed, {outcome.skipped} skipped in {seconds:.0f} s of '
+            f'{part.budget_s} s{late}',
+            flush=True,
+        )
+        total.add(outcome)
+    return total
+
+
+def _status(some: Sequence[rows.Row], tree: str) -> checks.Outcome:
+    total = checks.Outcome()
+    for row in some:
+        state = results.state(row.group, row.name, tree)
+        result = results.read(row.group, row.name)
+        seen = f'{result.date}  {result.seconds:7.1f} s' if result else ''
+        print(f'{state.value:8} {row.title:44} {seen}'.rstrip())
+        if state is results.State.GREEN:
+            total.passed += 1
+        elif state is results.State.FAILED:
+            total.failed += 1
+        else:
+            total.skipped += 1
+    return total
+
+
+def _full(some: Sequence[rows.Row], tree: str, again: bool) -> checks.Outcome:
+    total = checks.Outcome()
+    for row in some:
+        known = results.state(row.group, row.name, tree)
+        if known is results.State.GREEN and not again:
+            print(f'== {row.title}: green already', flush=True)
+            total.passed += 1
+            continue
+        print(f'== {row.title} ({known.value})', flush=True)
+        outcome = row.run()
+        path = results.write(
+            row.group, row.name, results.Result.of(tree, outcome)
+        )
+        print(
+            f'   {row.title}: {outcome.passed} passed, {outcome.failed} '
+            f'failed, {outcome.skipped} skipped in {outcome.seconds:.0f} s; '
+            f'{path.relative_to(checks.TOP)}',
+            flush=True,
+        )
+        total.add(outcome)
+    return total
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run what was asked for; print the closing line; 0 where all passed."""
+    arguments = _arguments(argv)
+    if arguments.profiles:
+        print('\n'.join(_profiles(arguments)))
+        return 0
+    if arguments.list:
+        for part in parts.PARTS:
+            print(f'{part.name:12}{part.budget_s:6} s  {part.title}')
+        return 0
+    began = time.monotonic()
+    if arguments.full:
+        try:
+            some = rows.chosen(rows.every(), arguments.row)
+        except ValueError as exc:
+            sys.exit(f'tools/test: {exc}')
+        tree = results.tree_hash()
+        if arguments.status:
+            total = _status(some, tree)
+        else:
+            total = _full(some, tree, arguments.again)
+    else:
+        total = _sample(arguments.what)
+    print(f'in {time.monotonic() - began:.0f} s', flush=True)
+    print(
+        f'{total.passed} passed, {total.failed} failed, '
+        f'{total.skipped} skipped',
+        flush=True,
+    )
+    return 1 if total.failed else 0

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rows of the whole matrix, found and not listed by hand.
+
+checks
+    A row for each part of the sample but the end-to-end one.
+the name of a module in tests/e2e, without test_
+    A row for each test in it, without test_: the test
+    tests.e2e.test_faults.FaultsTest.test_wrong_password is the row
+    faults/wrong_password.
+benchmark
+    A row for each benchmarks/bench_*.py, without bench_.
+
+A row that measures something writes a JSON object into the file that the
+environment variable ZSBM_FIGURES names.
+"""
+
+import dataclasses
+import json
+import pathlib
+import re
+import sys
+import tempfile
+
+from tests.matrix import checks, parts
+
+LIMIT_S = 40 * 60
+E2E = 'tests/e2e'
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One cell of the matrix.
+
+    :ivar profiles: what it needs of bindep.txt.
+    """
+
+    group: str
+    name: str
+    runs: tuple[checks.Command | checks.Tests, ...]
+    profiles: tuple[str, ...] = ('lab', 'test', 'doc', 'full')
+
+    @property
+    def title(self) -> str:
+        return f'{self.group}/{self.name}'
+
+    def run(self) -> checks.Outcome:
+        """Run its checks, at most 40 minutes, and read its figures."""
+        outcome = checks.Outcome()
+        with tempfile.TemporaryDirectory() as folder:
+            figures = pathlib.Path(folder, 'figures.json')
+            for check in self.runs:
+                outcome.add(check.run(LIMIT_S, {'ZSBM_FIGURES': str(figures)}))
+            if figures.exists():
+                outcome.figures.update(json.loads(figures.read_text()))
+        return outcome
+
+
+def of_test(test_id: str) -> Row:
+    """Return the row of one end-to-end test."""
+    plain = test_id.split('[')[0]
+    module, _class, method = plain.rsplit('.', 2)
+    return Row(
+        module.rsplit('.', 1)[-1].removeprefix('test_'),
+        method.removeprefix('test_'),
+        (
+            checks.Tests(
+                E2E,
+                regex=rf'^{re.escape(plain)}(\[|$)',
+                serial=True,
+                verbose=True,
+            ),
+        ),
+    )
+
+
+def every() -> list[Row]:
+    """Return all rows, in the order in which they are run."""
+    found = [
+        Row('checks', part.name, part.checks)
+        for part in parts.PARTS
+        if part.name != 'e2e'
+    ]
+    found += [of_test(test_id) for test_id in checks.list_tests(E2E)]
+    for path in sorted((checks.TOP / 'benchmarks').glob('bench_*.py')):
+        module = f'benchmarks.{path.stem}'
+        found.append(
+            Row(
+                'benchmark',
+                path.stem.removeprefix('bench_'),
+                (checks.Command(module, (sys.executable, '-m', module)),),
+            )
+        )
+    return found
+
+
+def chosen(rows: list[Row], pattern: str | None) -> list[Row]:
+    """Return the rows of GROUP, or the one GROUP/ROW.
+
+    :raises ValueError: no row has that name.
+    """
+    if pattern is None:
+        return rows
+    group, _, name = pattern.partition('/')
+    some = [
+        row for row in rows if row.group == group and name in ('', row.name)
+    ]
+    if not some:
+        groups = ', '.join(sorted({row.group for row in rows}))
+        raise ValueError(f'no row {pattern}; the groups are {groups}')
+    return some

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows of the matrix: names and choosing."""
+
+import pathlib
+
+import testtools
+
+from tests.matrix import parts, rows
+
+
+class RowsTest(testtools.TestCase):
+    def test_end_to_end_test_is_a_row_of_its_module(self) -> None:
+        row = rows.of_test('tests.e2e.test_faults.FaultsTest.test_bmc_off')
+        self.assertEqual('faults/bmc_off', row.title)
+
+    def test_group_chooses_all_its_rows(self) -> None:
+        some = [
+            rows.of_test('tests.e2e.test_faults.FaultsTest.test_bmc_off'),
+            rows.of_test('tests.e2e.test_faults.FaultsTest.test_no_image'),
+            rows.of_test('tests.e2e.test_cycle.CycleTest.test_uefi'),
+        ]
+        titles = [row.title for row in rows.chosen(some, 'faults')]
+        self.assertEqual(['faults/bmc_off', 'faults/no_image'], titles)
+        titles = [row.title for row in rows.chosen(some, 'cycle/uefi')]
+        self.assertEqual(['cycle/uefi'], titles)
+
+    def test_unknown_row_is_an_error_that_names_the_groups(self) -> None:
+        some = [rows.of_test('tests.e2e.test_cycle.CycleTest.test_uefi')]
+        error = self.assertRaises(ValueError, rows.chosen, some, 'cycles')
+        self.assertIn('the groups are cycle', str(error))
+
+    def test_profiles_of_all_parts_are_in_bindep(self) -> None:
+        text = pathlib.Path(rows.checks.TOP, 'bindep.txt').read_text()
+        for part in parts.PARTS:
+            for profile in part.profiles:
+                self.assertRegex(text, rf'platform:dpkg.* {profile}\b')
