@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Deploy interface `zsbm`: upstream's agent deploy that knows our ramdisk.
+
+What it does beyond `direct`: it refuses a ramdisk without our in-band part,
+or with an old one, before anything is written, and it takes out waits of
+upstream that wait for nothing. Images, config drive, root device hints,
+cleaning, rescue and rebuild are upstream's. A conductor has one object of it.
+"""
+
+import time
+from typing import Any
+
+from ironic.common import exception as ironic_exception
+from ironic.common import states
+from ironic.conductor import task_manager
+from ironic.conductor import utils as conductor_lib
+from ironic.conf import CONF
+from ironic.drivers import base
+from ironic.drivers import utils as driver_lib
+from ironic.drivers.modules import agent, agent_client
+from oslo_log import log
+from oslo_utils import strutils
+
+from zsbm_ironic.common import exception, ironic_compat
+from zsbm_ironic.ramdisk import version
+
+LOG = log.getLogger(__name__)
+
+# Raise it when a deploy calls an in-band step, or an argument of one, that
+# an older ramdisk does not have; ramdisk/version.py says what came when.
+MINIMUM_IN_BAND_VERSION = '1.0'
+POWER_POLL_S = 1.0
+# States in which a heartbeat moves the node on, or will once the conductor
+# has let go of it.
+AWAITED_STATES = frozenset(
+    {
+        states.DEPLOYWAIT,
+        states.DEPLOYING,
+        states.CLEANWAIT,
+        states.CLEANING,
+        states.SERVICEWAIT,
+        states.SERVICING,
+        states.RESCUEWAIT,
+        states.RESCUING,
+    }
+)
+
+
+class ZsbmDeploy(agent.AgentDeploy):
+    """Writes an image by the agent in the deploy ramdisk."""
+
+    def validate(self, task: task_manager.TaskManager) -> None:
+        """Check what a deploy needs; contacts nothing.
+
+        :raises InvalidParameterValue: the node is asked to boot something
+            that is not written to disk, or as upstream.
+        :raises MissingParameterValue: as upstream.
+        """
+        info = task.node.instance_info
+        for key in ('boot_iso', 'ramdisk'):
+            if info.get(key) and not info.get('image_source'):
+                raise ironic_exception.InvalidParameterValue(
+                    str(
+                        exception.ImageNotForThisInterface(
+                            node=task.node.name or task.node.uuid, key=key
+                        )
+                    )
+                )
+        super().validate(task)
+
+    def heartbeat(
+        self, task: task_manager.TaskManager, *args: Any, **kwargs: Any
+    ) -> None:
+        """Process a heartbeat, waiting a little for a node that is locked.
+
+        Upstream drops it at once; the agent, told that all is well, says
+        nothing more for 30 to 60 % of [api]ramdisk_heartbeat_timeout (90 to
+        180 s by default). Here it is tried again as any other request,
+        [conductor]node_locked_retry_attempts times.
+        """
+        if task.node.provision_state in AWAITED_STATES:
+            try:
+                task.upgrade_lock(purpose='heartbeat', retry=True)
+            except ironic_exception.NodeLocked as exc:
+                LOG.warning('Heartbeat dropped, the next one counts: %s', exc)
+                return
+        super().heartbeat(task, *args, **kwargs)
+
+    @base.deploy_step(priority=99)
+    @task_manager.require_exclusive_lock
+    def check_ramdisk(self, task: task_manager.TaskManager) -> None:
+        """Compare the in-band part in the ramdisk with what we need.
+
+        Runs right after the ramdisk is up, before every in-band step.
+
+        :raises InstanceDeployFailure: it is not there, or too old.
+        :raises AgentInProgress: the agent is busy; upstream runs the step
+            again at the next heartbeat.
+        """
+        if not task.driver.storage.should_write_image(task):
+            return
+        node = task.node
+        if 'agent_cached_deploy_steps' not in node.driver_internal_info:
+            # Upstream's refresh gives up silently on a busy agent; what is
+            # stored then is from an earlier boot, maybe another ramdisk.
+            self.refresh_steps(task, 'deploy')
+        if 'agent_cached_deploy_steps' not in node.driver_internal_info:
+            raise ironic_exception.AgentInProgress(
+                node=node.uuid, command='get_deploy_steps', error='busy'
+            )
+        versions = node.driver_internal_info.get('hardware_manager_version')
+        problem = unsuitable(versions or {})
+        if problem:
+            raise ironic_exception.InstanceDeployFailure(
+                str(
+                    exception.RamdiskUnsuitable(
+                        node=node.name or node.uuid,
+                        found=problem,
+                        wanted=MINIMUM_IN_BAND_VERSION,
+                    )
+                )
+            )
+
+    @base.deploy_step(priority=60)
+    @task_manager.require_exclusive_lock
+    def prepare_instance_boot(self, task: task_manager.TaskManager) -> None:
+        """Make the written disk bootable, as upstream, polling sooner."""
+        ironic_compat.use_prompt_agent_client(task)
+        super().prepare_instance_boot(task)
+
+    @base.deploy_step(priority=40)
+    @task_manager.require_exclusive_lock
+    def tear_down_agent(self, task: task_manager.TaskManager) -> None:
+        """Power the ramdisk off in-band; look for the result each second.
+
+        Upstream looks every 5 s. Where it would not ask the agent to power
+        off, this is upstream's step.
+        """
+        if not _agent_powers_off(task):
+            super().tear_down_agent(task)
+            return
+        if CONF.agent.deploy_logs_collect == 'always':
+            driver_lib.collect_ramdisk_logs(task.node)
+        if not _power_off_by_agent(task):
+            LOG.warning(
+                'The ramdisk of node %s did not power off: forcing it.',
+                task.node.uuid,
+            )
+            conductor_lib.node_power_action(task, states.POWER_OFF)
+
+
+def unsuitable(versions: dict[str, str]) -> str | None:
+    """Say what is wrong with a ramdisk, None where nothing is.
+
+    :param versions: version by name of each hardware manager in it, as the
+        agent reported them.
+    """
+    found = versions.get(version.MANAGER_NAME)
+    if found is None:
+        return 'none of it (a stock ramdisk)'
+    try:
+        too_old = version.parse(found) < version.parse(MINIMUM_IN_BAND_VERSION)
+    except ValueError:
+        return f'its version {found!r}, which is not a version'
+    return f'its version {found}' if too_old else None
+
+
+def _agent_powers_off(task: task_manager.TaskManager) -> bool:
+    """Return whether upstream's step would ask the agent to power off."""
+    forced = strutils.bool_from_string(
+        task.node.driver_info.get('deploy_forces_oob_reboot', False)
+    )
+    supported = task.driver.power.get_supported_power_states(task)
+    return not (
+        forced
+        or task.node.disable_power_off
+        or states.POWER_ON not in supported
+    )
+
+
+def _power_off_by_agent(task: task_manager.TaskManager) -> bool:
+    """Ask the agent to power off; return whether the machine went off.
+
+    The time limit is upstream's: [agent]post_deploy_get_power_state_retries
+    times post_deploy_get_power_state_retry_interval.
+    """
+    try:
+        agent_client.get_client(task).power_off(task.node)
+    except ironic_exception.IronicException as exc:
+        # The machine may have gone off before it could answer.
+        LOG.warning('Agent did not confirm its power off: %s', exc)
+    deadline = time.monotonic() + (
+        CONF.agent.post_deploy_get_power_state_retries
+        * CONF.agent.post_deploy_get_power_state_retry_interval
+    )
+    while True:
+        try:
+            if task.driver.power.get_power_state(task) == states.POWER_OFF:
+                return True
+        except ironic_exception.IronicException as exc:
+            LOG.warning('Power state of node %s: %s', task.node.uuid, exc)
+        if time.monotonic() + POWER_POLL_S > deadline:
+            return False
+        time.sleep(POWER_POLL_S)
