@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real Ironic for the lab: its configuration, database and processes.
+
+Called by `up`. One unprivileged user runs it; what the boot service has to
+read (kernels, boot scripts) belongs to a group that both share. Passwords of
+BMCs are in Ironic's database alone.
+"""
+
+import configparser
+import dataclasses
+import http.client
+import os
+import pathlib
+import sys
+from collections.abc import Mapping
+
+from zsbm_ironic.common import process
+from zsbm_ironic.lab import daemon, layout, network
+
+Settings = dict[str, dict[str, str]]
+
+# Under TCG and load a guest's timer check fails; `panic` turns a hang into a
+# reboot that somebody sees.
+KERNEL_PARAMETERS = (
+    'nofb vga=normal console=tty0 console=ttyS0,115200n8 no_timer_check '
+    'mitigations=off panic=15 systemd.journald.forward_to_console=no'
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Conductor:
+    """One conductor of the lab and where it keeps its things.
+
+    :ivar number: 1 or 2; the first also serves the API of a single process.
+    :ivar root: its folder.
+    :ivar address: where agents and nodes reach it.
+    :ivar ramdisk: (kernel, initramfs) of the deploy ramdisk.
+    """
+
+    number: int
+    root: pathlib.Path
+    address: str
+    ramdisk: tuple[pathlib.Path, pathlib.Path]
+    images: pathlib.Path
+
+    @property
+    def name(self) -> str:
+        return f'conductor-{self.number}'
+
+    @property
+    def config_file(self) -> pathlib.Path:
+        return self.root / 'ironic.conf'
+
+    @property
+    def http_root(self) -> pathlib.Path:
+        return self.root / 'httpboot'
+
+    @property
+    def tftp_root(self) -> pathlib.Path:
+        return self.root / 'tftpboot'
+
+    @property
+    def http_url(self) -> str:
+        return f'http://{self.address}:{layout.HTTP_PORT}'
+
+
+def settings(conductor: Conductor) -> Settings:
+    """Return what every Ironic of the lab has, whatever serves its boots."""
+    kernel, initramfs = conductor.ramdisk
+    api = f'http://{layout.CONDUCTOR_ADDRESSES[0]}:{layout.API_PORT}'
+    root = conductor.root
+    return {
+        'DEFAULT': {
+            'auth_strategy': 'noauth',
+            'rpc_transport': 'none',
+            'host': conductor.name,
+            'my_ip': conductor.address,
+            'state_path': f'{root}/state',
+            'enabled_hardware_types': 'zsbm,ipmi,redfish',
+            'enabled_bios_interfaces': 'no-bios,redfish',
+            'enabled_console_interfaces': 'no-console,ipmitool-socat',
+            'enabled_firmware_interfaces': 'no-firmware,redfish',
+            'enabled_inspect_interfaces': 'agent,redfish,no-inspect',
+            'enabled_network_interfaces': 'noop',
+            'enabled_raid_interfaces': 'no-raid,agent,redfish',
+            'enabled_rescue_interfaces': 'agent,no-rescue',
+            'enabled_storage_interfaces': 'noop',
+            'log_file': f'{root}/ironic.log',
+        },
+        'agent': {
+            'command_wait_interval': '2',
+            'deploy_logs_collect': 'on_failure',
+            'deploy_logs_local_path': f'{root}/agent-logs',
+            'image_download_source': 'http',
+        },
+        'api': {'host_ip': layout.CONDUCTOR_ADDRESSES[0]},
+        'conductor': {
+            'deploy_kernel': f'file://{kernel}',
+            'deploy_ramdisk': f'file://{initramfs}',
+            'rescue_kernel': f'file://{kernel}',
+            'rescue_ramdisk': f'file://{initramfs}',
+            # The kernel unpacks the initramfs itself.
+            'disable_zstandard_decompression': 'true',
+            'file_url_allowed_paths': f'{kernel.parent},{initramfs.parent},'
+            f'{conductor.images}',
+        },
+        'database': {'connection': f'sqlite:///{root}/ironic.sqlite'},
+        'deploy': {
+            'erase_devices_metadata_priority': '10',
+            'erase_devices_priority': '0',
+            'fast_track': 'true',
+            'http_root': str(conductor.http_root),
+            'http_url': conductor.http_url,
+        },
+        'oslo_concurrency': {'lock_path': f'{root}/lock'},
+        'pxe': {
+            'file_permission': '416',  # 0640
+            'images_path': f'{root}/images',
+            'instance_master_path': f'{root}/master_images',
+            'kernel_append_params': KERNEL_PARAMETERS,
+            'tftp_master_path': f'{root}/tftp_master_images',
+            'tftp_root': str(conductor.tftp_root),
+            'tftp_server': conductor.address,
+        },
+        'redfish': {'use_swift': 'false'},
+        'sensor_data': {'send_sensor_data': 'false'},
+        'service_catalog': {'auth_type': 'none', 'endpoint_override': api},
+    }
+
+
+def merge(base: Settings, *others: Settings) -> Settings:
+    """Return `base` with the options of `others` laid over it."""
+    merged = {section: dict(options) for section, options in base.items()}
+    for other in others:
+        for section, options in other.items():
+            merged.setdefault(section, {}).update(options)
+    return merged
+
+
+def prepare(conductor: Conductor, options: Settings) -> None:
+    """Write the configuration, make the folders and the database.
+
+    :raises ProcessFailed: ironic-dbsync cannot make the database.
+    """
+    own = (layout.IRONIC_UID, layout.SHARED_GID)
+    folder(conductor.root, own, 0o2750)
+    for sub in (
+        'httpboot',
+        'httpboot/pxelinux.cfg',
+        'tftpboot',
+        'images',
+        'master_images',
+        'tftp_master_images',
+        'state',
+        'lock',
+    ):
+        folder(conductor.root / sub, own, 0o2750)
+    write_config(conductor.config_file, options, own)
+    made = conductor.root / 'database-made'
+    if not made.exists():
+        # SQLite cannot be migrated (no ALTER of constraints), and what an
+        # interrupted run left of it is of no use.
+        (conductor.root / 'ironic.sqlite').unlink(missing_ok=True)
+        process.run(
+            [
+                *identity().argv(),
+                executable('ironic-dbsync'),
+                '--config-file',
+                conductor.config_file,
+                'create_schema',
+            ],
+            timeout_s=300,
+            env=environment(conductor.root),
+        )
+        made.touch()
+
+
+def single_process(conductor: Conductor) -> daemon.Daemon:
+    """Return the process that is API and conductor in one."""
+    return daemon.Daemon(
+        'ironic',
+        (executable('ironic'), '--config-file', str(conductor.config_file)),
+        identity(),
+        environment(conductor.root),
+        ready=api_answers,
+        ready_s=90,
+    )
+
+
+def identity() -> daemon.Identity:
+    """Return the user that runs Ironic: no capability at all."""
+    return daemon.Identity(layout.IRONIC_UID, layout.SHARED_GID)
+
+
+def environment(root: pathlib.Path) -> Mapping[str, str]:
+    """Return the variables of Ironic's processes: no home of anybody."""
+    path = f'{pathlib.Path(sys.executable).parent}:/usr/sbin:/usr/bin'
+    return {'HOME': str(root), 'PATH': f'{path}:/sbin:/bin'}
+
+
+def executable(name: str) -> str:
+    """Return the script `name` of the environment that runs the lab."""
+    return str(pathlib.Path(sys.executable).parent / name)
+
+
+def api_answers() -> bool:
+    """Say whether the API lists a living driver."""
+    return bool(network.call(_get_drivers))
+
+
+def _get_drivers() -> bool:
+    connection = http.client.HTTPConnection(
+        layout.CONDUCTOR_ADDRESSES[0], layout.API_PORT, timeout=5
+    )
+    try:
+        connection.request('GET', '/v1/drivers')
+        answer = connection.getresponse()
+        return answer.status == 200 and b'"name"' in answer.read()
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def write_config(
+    path: pathlib.Path, options: Settings, own: tuple[int, int]
+) -> None:
+    """Write an ini file that its owner and group alone can read."""
+    parser = configparser.RawConfigParser(default_section='\0')
+    parser.read_dict(options)
+    draft = path.with_suffix('.new')
+    with open(draft, 'w', opener=_private) as sink:
+        parser.write(sink)
+    os.chown(draft, *own)
+    draft.rename(path)
+
+
+def folder(path: pathlib.Path, own: tuple[int, int], mode: int) -> None:
+    """Make a folder with this owner and mode; idempotent."""
+    path.mkdir(parents=True, exist_ok=True)
+    os.chown(path, *own)
+    path.chmod(mode)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o640)

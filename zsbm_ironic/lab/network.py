@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The wires of a lab: one network namespace with a bridge, taps and BMCs.
+
+Called by `up`, `down` and the faults. Nothing of it is outside the namespace,
+so deleting the namespace takes every interface along. TAP devices belong to
+the user that runs QEMU, which therefore needs no privilege.
+"""
+
+import ctypes
+import os
+import pathlib
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from zsbm_ironic.common import process
+from zsbm_ironic.lab import layout
+
+TIMEOUT_S = 20
+CLONE_NEWNET = 0x40000000  # linux/sched.h
+
+T = TypeVar('T')
+
+
+def nsenter(namespace: str = layout.NAMESPACE) -> list[str]:
+    """Return the words that put a command into a namespace of the lab."""
+    return ['nsenter', f'--net=/run/netns/{namespace}']
+
+
+def exists(namespace: str = layout.NAMESPACE) -> bool:
+    """Say whether a namespace of the lab is there."""
+    return pathlib.Path('/run/netns', namespace).exists()
+
+
+def create() -> None:
+    """Make the namespace with its bridge and loopback; idempotent."""
+    if not exists():
+        process.run(
+            ['ip', 'netns', 'add', layout.NAMESPACE], timeout_s=TIMEOUT_S
+        )
+    _ip('link', 'set', 'lo', 'up')
+    _add_link(layout.BRIDGE, 'type', 'bridge', 'stp_state', '0')
+    # A bridge without ports: not every kernel has the dummy driver.
+    _add_link('bmc0', 'type', 'bridge')
+    _add_address(f'{layout.CONDUCTOR_ADDRESSES[0]}/24', layout.BRIDGE)
+    # Router advertisements come from the service; the bridge needs an
+    # address of its own prefix for them.
+    _add_address('fd00:5a5b::1/64', layout.BRIDGE)
+
+
+def add_bmc(address: str) -> None:
+    """Give the namespace the address of a BMC; idempotent."""
+    _add_address(f'{address}/32', 'bmc0')
+
+
+def add_tap(name: str, uid: int, bridge: str = layout.BRIDGE) -> None:
+    """Make a TAP device that user `uid` may open; idempotent."""
+    if name not in _links():
+        _ip('tuntap', 'add', 'dev', name, 'mode', 'tap', 'user', str(uid))
+    _ip('link', 'set', name, 'master', bridge, 'up')
+
+
+def create_branch(
+    namespace: str, address: str, *, route: str, via: str
+) -> None:
+    """Make a namespace with one leg on the bridge; idempotent.
+
+    :param address: the leg's address with its prefix length.
+    :param route: network reached by way of address `via`.
+    """
+    outer = f'to-{namespace[-10:]}'
+    if not exists(namespace):
+        process.run(['ip', 'netns', 'add', namespace], timeout_s=TIMEOUT_S)
+    if outer not in _links():
+        _ip(
+            'link',
+            'add',
+            outer,
+            'type',
+            'veth',
+            'peer',
+            'name',
+            'eth0',
+            'netns',
+            namespace,
+        )
+    _ip('link', 'set', outer, 'master', layout.BRIDGE, 'up')
+    for words in (
+        ('link', 'set', 'lo', 'up'),
+        ('link', 'set', 'eth0', 'up'),
+        ('address', 'replace', address, 'dev', 'eth0'),
+        ('route', 'replace', route, 'via', via),
+    ):
+        _ip(*words, namespace=namespace)
+
+
+def call(function: Callable[[], T], namespace: str = layout.NAMESPACE) -> T:
+    """Call `function` in a thread of its own that is in the namespace."""
+    outcome: list[T] = []
+    failure: list[BaseException] = []
+
+    def enter() -> None:
+        try:
+            _join(namespace)
+            outcome.append(function())
+        except BaseException as exc:
+            failure.append(exc)
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+    return outcome[0]
+
+
+def _join(namespace: str) -> None:
+    """Move the calling thread; os.setns needs Python 3.12."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open(f'/run/netns/{namespace}') as handle:
+        if libc.setns(handle.fileno(), CLONE_NEWNET) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), namespace)
+
+
+def delete() -> None:
+    """Delete the namespaces and all interfaces in them; idempotent."""
+    for path in pathlib.Path('/run/netns').glob(f'{layout.NAMESPACE}*'):
+        process.run(['ip', 'netns', 'delete', path.name], timeout_s=TIMEOUT_S)
+
+
+def _ip(*words: str, namespace: str = layout.NAMESPACE) -> str:
+    return process.run(
+        [*nsenter(namespace), 'ip', *words], timeout_s=TIMEOUT_S
+    ).stdout
+
+
+def _links() -> set[str]:
+    lines = _ip('-o', 'link', 'show').splitlines()
+    return {line.split(': ')[1].split('@')[0] for line in lines}
+
+
+def _add_link(name: str, *kind: str) -> None:
+    if name not in _links():
+        _ip('link', 'add', name, *kind)
+    _ip('link', 'set', name, 'up')
+
+
+def _add_address(address: str, link: str) -> None:
+    nodad = ('nodad',) if ':' in address else ()
+    _ip('address', 'replace', address, 'dev', link, *nodad)
