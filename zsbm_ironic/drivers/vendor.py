@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Vendor interface `zsbm`: what upstream's API has no place for, read-only.
+
+`GET /v1/nodes/{node}/vendor_passthru/boot_timeline` answers
+`openstack baremetal node boot timeline`. Reads files of this conductor and of
+its zsbm-netboot; changes nothing, so a node that is locked answers too.
+"""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+from ironic.conductor import task_manager
+from ironic.drivers import base
+
+from zsbm_ironic.conf import CONF
+from zsbm_ironic.netboot import status, timeline
+
+
+class ZsbmVendor(base.VendorInterface):
+    """Read-only answers about a node that uses the hardware type `zsbm`."""
+
+    def get_properties(self) -> dict[str, str]:
+        """Return no keys: nothing of driver_info is read."""
+        return {}
+
+    def validate(
+        self,
+        task: task_manager.TaskManager,
+        method: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Accept any node: there is nothing that could be set wrongly."""
+
+    @base.passthru(
+        ['GET'],
+        async_call=False,
+        require_exclusive_lock=False,
+        description='What happened while the node booted or was deployed.',
+    )
+    def boot_timeline(
+        self, task: task_manager.TaskManager, **kwargs: Any
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Return the events of the node by time, the oldest first.
+
+        The conductor keeps its own by node, zsbm-netboot by MAC.
+
+        :returns: `{'events': [{timestamp, source, name, mac, detail}]}`;
+            `timestamp` is seconds since the epoch.
+        """
+        settings = CONF.zsbm_netboot
+        own = timeline.Timeline(pathlib.Path(settings.timeline_dir))
+        service = status.Status(pathlib.Path(settings.status_dir))
+        events = timeline.merge(
+            own.read(task.node.uuid),
+            *(service.events(port.address) for port in task.ports),
+        )
+        return {'events': [dataclasses.asdict(event) for event in events]}
