@@ -6,32 +6,41 @@ collector. Nothing is kept on disk: a conductor that starts has no readings
 until its first round.
 """
 
+import collections
 import concurrent.futures
 import dataclasses
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from typing import Protocol, TypeVar
 
 from zsbm_ironic.bmc import base
 from zsbm_ironic.common import exception
 
 LOG = logging.getLogger(__name__)
 
-OpenBmc = Callable[[], AbstractContextManager[base.Bmc]]
+T = TypeVar('T')
+
+
+class Ask(Protocol):
+    """Runs a function on the logged-in BMC of one node."""
+
+    def __call__(self, function: Callable[[base.Bmc], T], /) -> T:
+        """Return what the function returns."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
     """One node to read.
 
-    :ivar open_bmc: gives a logged-in BMC, for the length of a `with`.
+    :ivar ask: reaches its BMC.
     """
 
     node_uuid: str
     node_name: str
-    open_bmc: OpenBmc
+    ask: Ask
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,8 +95,9 @@ def take_round(sources: Iterable[Source], board: Board, workers: int) -> None:
     with concurrent.futures.ThreadPoolExecutor(
         workers, thread_name_prefix='zsbm-readings'
     ) as pool:
-        for reading in pool.map(take, todo):
-            board.post(reading)
+        done = pool.map(lambda source: board.post(take(source)), todo)
+        # Raises here what a worker raised.
+        collections.deque(done, maxlen=0)
     board.end_round(
         {source.node_uuid for source in todo}, time.monotonic() - started
     )
@@ -102,13 +112,14 @@ def take(source: Source) -> Reading:
     started = time.monotonic()
     error = ''
     power: base.PowerState | None = None
-    health = base.Health.UNKNOWN
+    health: base.Health | None = None
     sensors: tuple[base.SensorReading, ...] = ()
     try:
-        with source.open_bmc() as bmc:
-            power = bmc.get_power()
-            sensors = bmc.sensors()
-            health = bmc.health()
+        # One question at a time: an operator's action that waits for the
+        # session gets in between.
+        power = source.ask(lambda bmc: bmc.get_power())
+        sensors = source.ask(lambda bmc: bmc.sensors())
+        health = source.ask(_own_health)
     except exception.ZsbmError as exc:
         error = str(exc)
         LOG.info('No reading of node %s: %s', source.node_name, exc)
@@ -121,7 +132,14 @@ def take(source: Source) -> Reading:
         taken_at=time.time(),
         duration_s=time.monotonic() - started,
         power=power,
-        health=health,
+        health=health or base.worst([sensor.health for sensor in sensors]),
         sensors=sensors,
         error=error,
     )
+
+
+def _own_health(bmc: base.Bmc) -> base.Health | None:
+    """Return the BMC's summary; None where it is just its sensors again."""
+    if bmc.protocol is base.BmcProtocol.IPMI:
+        return None
+    return bmc.health()

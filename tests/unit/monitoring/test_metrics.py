@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a BMC's answers to what a scrape returns, over real sockets."""
 
-import contextlib
 import http.client
 import os
 import pathlib
@@ -35,8 +34,12 @@ SENSORS = (
 class Chassis:
     """A BMC's answers without a BMC."""
 
-    def __init__(self, sensors=SENSORS, error=None):
+    def __init__(
+        self, sensors=SENSORS, error=None, protocol=base.BmcProtocol.REDFISH
+    ):
         self._sensors, self._error = sensors, error
+        self.protocol = protocol
+        self.sensor_rounds = 0
 
     def get_power(self):
         if self._error:
@@ -44,15 +47,14 @@ class Chassis:
         return base.PowerState.ON
 
     def sensors(self):
+        self.sensor_rounds += 1
         return self._sensors
 
     def health(self):
-        return base.worst([sensor.health for sensor in self._sensors])
+        return base.worst([sensor.health for sensor in self.sensors()])
 
     def source(self, uuid='uuid-1', name='web-1'):
-        return readings.Source(
-            uuid, name, lambda: contextlib.nullcontext(self)
-        )
+        return readings.Source(uuid, name, lambda function: function(self))
 
 
 def samples(text):
@@ -102,6 +104,12 @@ class Scrape(test_base.BaseTestCase):
             ('baremetal_sensor_state', 'PSU 1'): 1,
         }.items():
             self.assertEqual(value, found[name, label])
+
+    def test_ipmi_sensors_are_read_once(self):
+        chassis = Chassis(protocol=base.BmcProtocol.IPMI)
+        self._round(chassis.source())
+        self.assertEqual(1, chassis.sensor_rounds)
+        self.assertEqual(2, self._scrape()['baremetal_health_state', 'web-1'])
 
     def test_two_sensors_of_one_name_are_two_series(self):
         self._round(Chassis().source())
