@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A wire of its own with a running `zsbm-netboot`, for functional tests.
+
+Two network namespaces joined by a veth pair and a bridge: the server's side,
+in which the service runs as an unprivileged user with its three capabilities,
+and the side of the machines. Needs root; leaves nothing behind.
+"""
+
+import os
+import pathlib
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+
+import fixtures
+
+from zsbm_ironic.common import process
+from zsbm_ironic.netboot import desired, status
+
+SERVER = '198.51.100.1'
+USER, GROUP = 64102, 64100
+CAPABILITIES = '+net_bind_service,+net_raw,+net_admin'
+NODE = '6f1d2a0e-5e0f-4a44-9d2c-0d7d5d2f0001'
+PORT = '6f1d2a0e-5e0f-4a44-9d2c-0d7d5d2f0002'
+
+CONFIGURATION = """\
+[DEFAULT]
+use_stderr = true
+[zsbm_netboot]
+interface = br0
+subnets = cidr:198.51.100.0/24,range:198.51.100.50-198.51.100.99
+subnets = cidr:203.0.113.0/24,range:203.0.113.50-203.0.113.99,relayed:true
+desired_dir = {root}/desired
+status_dir = {root}/status
+run_dir = {root}/run
+tftp_root = {root}/tftp
+http_root = {root}/http
+rogue_probe_interval_s = 1
+{extra}
+"""
+
+
+def wait_for(
+    condition: Callable[[], object], timeout_s: float = 15.0
+) -> object:
+    """Return what `condition` returns once it is true.
+
+    :raises AssertionError: it is not within timeout_s.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > deadline:
+            raise AssertionError(f'not so after {timeout_s} s')
+        time.sleep(0.1)
+
+
+class NetbootBench(fixtures.Fixture):
+    """The wire, the directories and the service.
+
+    :param extra: lines added to [zsbm_netboot].
+    :param started: whether the service is started at once.
+    """
+
+    def __init__(self, extra: str = '', started: bool = True) -> None:
+        self._extra = extra
+        self._started = started
+        self.service: subprocess.Popen[bytes] | None = None
+
+    def _setUp(self) -> None:
+        name = secrets.token_hex(3)
+        self.server, self.machines = f'zn-s-{name}', f'zn-m-{name}'
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix='zsbm-netboot-'))
+        self.root.chmod(0o755)
+        self.addCleanup(shutil.rmtree, self.root)
+        self._wire()
+        self._directories()
+        self.desired = desired.DesiredState(self.root / 'desired')
+        self.status = status.Status(self.root / 'status')
+        self.log = self.root / 'service.log'
+        self.config = self.root / 'ironic.conf'
+        self.config.write_text(
+            CONFIGURATION.format(root=self.root, extra=self._extra)
+        )
+        self.addCleanup(self.stop)
+        if self._started:
+            self.start()
+
+    def ip(self, *words: str) -> str:
+        """Run `ip`."""
+        return process.run(['ip', *words], timeout_s=20).stdout
+
+    def namespace(self, name: str) -> str:
+        """Make a network namespace that goes away with the test."""
+        self.ip('netns', 'add', name)
+        self.addCleanup(self.ip, 'netns', 'del', name)
+        self.ip('-n', name, 'link', 'set', 'lo', 'up')
+        return name
+
+    def plug(self, namespace: str, interface: str) -> None:
+        """Join a namespace to the bridge by a cable called `interface`."""
+        port = 'p' + secrets.token_hex(4)
+        self.ip(
+            *('-n', self.server, 'link', 'add', port, 'type', 'veth'),
+            *('peer', 'name', interface, 'netns', namespace),
+        )
+        self.ip('-n', self.server, 'link', 'set', port, 'master', 'br0', 'up')
+        self.ip('-n', namespace, 'link', 'set', interface, 'up')
+
+    def inside(
+        self, namespace: str, *argv: str, timeout_s: float = 30.0
+    ) -> process.Completed:
+        """Run a program in a namespace, whatever its exit status."""
+        return process.run(
+            ['ip', 'netns', 'exec', namespace, *argv],
+            timeout_s=timeout_s,
+            check=False,
+        )
+
+    def start(self) -> None:
+        """Start the service as its user and wait until it serves."""
+        with self.log.open('ab') as sink:
+            self.service = subprocess.Popen(
+                [
+                    *('ip', 'netns', 'exec', self.server, 'setpriv'),
+                    *('--reuid', str(USER), '--regid', str(GROUP)),
+                    *('--clear-groups', '--bounding-set'),
+                    *('-all,' + CAPABILITIES, '--inh-caps', CAPABILITIES),
+                    *('--ambient-caps', CAPABILITIES, '--no-new-privs'),
+                    str(pathlib.Path(sys.executable).parent / 'zsbm-netboot'),
+                    *('--config-file', str(self.config)),
+                ],
+                stdout=sink,
+                stderr=sink,
+            )
+        wait_for(self.serving)
+
+    def serving(self) -> bool:
+        """Whether the service has told dnsmasq of all that is desired."""
+        beat = self.status.heartbeat()
+        if self.service is None or self.service.poll() is not None:
+            raise AssertionError(self.log.read_text()[-2000:])
+        return (
+            beat is not None
+            and beat.pid == self.service.pid
+            and beat.generation == self.desired.generation()
+            and not beat.problems
+        )
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int | None:
+        """End the service and return its exit status."""
+        if self.service is None:
+            return None
+        self.service.send_signal(number)
+        status_code = self.service.wait(20)
+        self.service = None
+        return status_code
+
+    def serve(self, mac: str, **fields: object) -> desired.Record:
+        """Write a record and wait until it is served."""
+        fields.setdefault('addresses', ('198.51.100.50',))
+        record = desired.Record(mac=mac, node=NODE, port=PORT, **fields)
+        written = self.desired.write(record)
+        os.chown(self.desired.path(mac), 0, GROUP)
+        wait_for(self.serving)
+        return written
+
+    def children(self) -> dict[str, int]:
+        """Return name and pid of each process that the service started."""
+        listing = process.run(
+            ['ps', '-eo', 'pid=,ppid=,comm='], timeout_s=10
+        ).stdout
+        rows = [line.split(None, 2) for line in listing.splitlines()]
+        assert self.service is not None
+        own = str(self.service.pid)
+        return {row[2]: int(row[0]) for row in rows if row[1] == own}
+
+    def _wire(self) -> None:
+        self.namespace(self.server)
+        self.namespace(self.machines)
+        self.ip('-n', self.server, 'link', 'add', 'br0', 'type', 'bridge')
+        self.ip(
+            *('-n', self.server, 'addr', 'add', f'{SERVER}/24', 'dev', 'br0')
+        )
+        self.ip('-n', self.server, 'link', 'set', 'br0', 'up')
+        self.plug(self.machines, 'eth0')
+
+    def _directories(self) -> None:
+        for name in ('desired', 'tftp', 'http'):
+            (self.root / name).mkdir(mode=0o755)
+        os.chown(self.root / 'desired', 0, GROUP)
+        (self.root / 'desired').chmod(0o2750)
+        for name in ('status', 'run'):
+            (self.root / name).mkdir(mode=0o755)
+            os.chown(self.root / name, USER, GROUP)
+            (self.root / name).chmod(0o2750)
