@@ -146,5 +146,40 @@ def start(
             ) from exc
 
 
+def start_supervised(
+    argv: Sequence[str | os.PathLike[str]],
+) -> subprocess.Popen[bytes]:
+    """Start a program that ends when its parent does, however that ends.
+
+    `setpriv` of util-linux asks the kernel for the signal and becomes the
+    program; it runs in a session of its own, so that what it starts can be
+    killed by group. To be called from the main thread: the kernel watches
+    the thread that started the program.
+
+    :returns: the process, with both of its outputs in the pipe `stdout`.
+    :raises ProcessFailed: the program cannot be started.
+    """
+    words = (
+        'setpriv',
+        '--pdeathsig',
+        'TERM',
+        '--',
+        *(os.fspath(word) for word in argv),
+    )
+    try:
+        return subprocess.Popen(  # noqa: S603 - a list, never a shell
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=_environment(None),
+            start_new_session=True,
+        )
+    except OSError as exc:
+        raise exception.ProcessFailed(
+            program=_masked(words), returncode=127, stderr=str(exc)
+        ) from exc
+
+
 def _masked(words: Sequence[str]) -> str:
     return strutils.mask_password(' '.join(words))
