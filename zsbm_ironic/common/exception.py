@@ -439,3 +439,41 @@ class BuildFailed(GiveUp):
         'what': 'the deploy ramdisk',
         'why': 'no module named ahci in kernel 6.1.0-56-amd64',
     }
+
+
+class StatusHostUnsuitable(FixSettings):
+    """Settings cannot be worked out for this host."""
+
+    template = (
+        'No settings can be made for this host: {what}. Give it an address '
+        'on the provisioning network, or name the interface with '
+        '--interface.'
+    )
+    EXAMPLE = {'what': 'no IPv4 address on eth1'}
+
+
+class StatusConfigurationUnreadable(FixSettings):
+    """A configuration file cannot be read or has a value that is refused."""
+
+    template = (
+        'The configuration cannot be read: {problem}. Name the files of the '
+        'conductor with --config-file, and run as a user who may read them.'
+    )
+    EXAMPLE = {'problem': '/etc/ironic/ironic.conf: permission denied'}
+
+
+class StatusApiUnreachable(Retry):
+    """The Bare Metal API could not be asked."""
+
+    template = (
+        'The Bare Metal API did not answer: {problem}. Set OS_CLOUD or the '
+        'OS_* variables, as for `openstack baremetal node list`.'
+    )
+    EXAMPLE = {'problem': 'Auth plugin requires parameters: auth_url'}
+
+
+class RootNeeded(FixSettings):
+    """A step needs the rights of root."""
+
+    template = '{what}: root is needed for this. Run it with sudo.'
+    EXAMPLE = {'what': 'the deploy ramdisk'}

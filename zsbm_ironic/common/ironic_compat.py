@@ -8,11 +8,21 @@ for each that it still exists in every supported release. Called by
 """
 
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import sushy
 from ironic.common import exception as ironic_exception
 from ironic.conf import CONF
+from ironic.conf import opts as ironic_opts
 from ironic.drivers.modules import agent_client
+from ironic.drivers.modules.redfish import utils as redfish_sessions
+from oslo_config import cfg
+from sushy import connector as sushy_connector
+
+from zsbm_ironic.bmc import credentials, trust
+from zsbm_ironic.bmc import redfish as bmc_redfish
+from zsbm_ironic.conf import opts
 
 FIRST_POLL_S = 0.25
 
@@ -49,3 +59,79 @@ class PromptAgentClient(agent_client.AgentClient):
 def use_prompt_agent_client(task: Any) -> None:
     """Make the rest of `task` talk to the agent by PromptAgentClient."""
     task.cached_agent_client = PromptAgentClient()
+
+
+def configuration(files: Sequence[str]) -> cfg.ConfigOpts:
+    """Return ironic's and our options as these files set them.
+
+    A new object: the process-wide CONF, which a conductor in this process
+    would read, stays as it is.
+
+    :param files: later ones win; none means where ironic looks by itself.
+    :raises oslo_config.cfg.Error: a file that cannot be read or parsed.
+    """
+    conf = cfg.ConfigOpts()
+    for group, options in ironic_opts.list_opts():
+        # Those of keystoneauth's plugins are required in the sample only.
+        some = [option for option in options if not option.required]
+        conf.register_opts(some, None if group == 'DEFAULT' else group)
+    for module in opts.MODULES:
+        module.register_opts(conf)
+    conf(
+        [],
+        project='ironic',
+        default_config_files=list(files) or None,
+        default_config_dirs=[] if files else None,
+    )
+    return conf
+
+
+class PinnedSessionCache(redfish_sessions.SessionCache):
+    """Upstream's cache of Redfish sessions, which knows pinned certificates.
+
+    All of upstream's Redfish interfaces log in through this class. What they
+    can be told about trust is true, false or a CA file, and a CA file cannot
+    make a factory certificate's name match the BMC's address. A path of our
+    `PinStore` therefore means: exactly this certificate, under any name. All
+    other values are upstream's business.
+    """
+
+    pins: Callable[[], trust.PinStore]
+
+    def __enter__(self) -> sushy.Sushy:
+        info = self._driver_info
+        pinned = self.pins().fingerprint(info.get('verify_ca'))
+        if pinned is None:
+            return super().__enter__()
+        cached = self._sessions.get(self._session_key)
+        if cached is not None:
+            return cached
+        transport = sushy_connector.Connector(
+            info['address'],
+            connect_timeout=CONF.redfish.connect_timeout,
+            default_request_timeout=CONF.redfish.read_timeout,
+        )
+        bmc_redfish.mount(transport, credentials.Trust(fingerprint=pinned))
+        made = sushy.Sushy(
+            info['address'],
+            auth=self.AUTH_CLASSES[info['auth_type']](
+                username=info['username'], password=info['password']
+            ),
+            root_prefix=info.get('root_prefix', '/redfish/v1/'),
+            connector=transport,
+        )
+        if CONF.redfish.connection_cache_size:
+            self._sessions[self._session_key] = made
+            if len(self._sessions) > CONF.redfish.connection_cache_size:
+                self._expire_oldest_session()
+        return made
+
+
+def trust_pinned_certificates(pins: Callable[[], trust.PinStore]) -> None:
+    """Let upstream's Redfish interfaces log in to pinned BMCs.
+
+    Replaces the class that upstream's module looks up at each login; nodes
+    without a pin, of any type, are served by upstream's code as before.
+    """
+    PinnedSessionCache.pins = staticmethod(pins)
+    redfish_sessions.SessionCache = PinnedSessionCache

@@ -8,8 +8,11 @@ a reload takes effect.
 
 from oslo_config import cfg
 
-from zsbm_ironic.conf import zsbm
+from zsbm_ironic.conf import bmc, monitoring, netboot, zsbm
 
 CONF = cfg.CONF
 
 zsbm.register_opts(CONF)
+bmc.register_opts(CONF)
+netboot.register_opts(CONF)
+monitoring.register_opts(CONF)

@@ -3,9 +3,9 @@
 
 from typing import Any
 
-from zsbm_ironic.conf import zsbm
+from zsbm_ironic.conf import bmc, monitoring, netboot, zsbm
 
-MODULES = (zsbm,)
+MODULES = (zsbm, bmc, netboot, monitoring)
 
 
 def list_opts() -> list[tuple[str, list[Any]]]:
