@@ -25,7 +25,7 @@ from oslo_utils import strutils
 from zsbm_ironic.bmc import base
 from zsbm_ironic.bmc import credentials as bmc_credentials
 from zsbm_ironic.common import ironic_compat
-from zsbm_ironic.drivers import access, enrolment, sensors
+from zsbm_ironic.drivers import access, enrolment, metrics, sensors
 from zsbm_ironic.drivers.translate import translated
 
 _DEVICES = {
@@ -61,7 +61,9 @@ def _redfish_only(name: str, *, skip: bool = False) -> Callable[..., Any]:
     return translated(method)
 
 
-class ZsbmManagement(redfish_management.RedfishManagement):
+class ZsbmManagement(
+    metrics.MetricsMixin, redfish_management.RedfishManagement
+):
     """Management of a node whose BMC speaks Redfish or IPMI."""
 
     def __init__(self) -> None:
