@@ -22,6 +22,7 @@ from oslo_log import log
 from oslo_utils import strutils
 
 from zsbm_ironic.common import exception, ironic_compat
+from zsbm_ironic.drivers import events
 from zsbm_ironic.ramdisk import version
 
 LOG = log.getLogger(__name__)
@@ -84,7 +85,24 @@ class ZsbmDeploy(agent.AgentDeploy):
             except ironic_exception.NodeLocked as exc:
                 LOG.warning('Heartbeat dropped, the next one counts: %s', exc)
                 return
+        if not task.node.driver_internal_info.get('agent_url'):
+            url = args[0] if args else kwargs.get('callback_url', '')
+            events.note(task.node.uuid, 'agent', 'agent-up', url)
         super().heartbeat(task, *args, **kwargs)
+
+    def execute_deploy_step(
+        self, task: task_manager.TaskManager, step: dict[str, Any]
+    ) -> Any:
+        """Run a deploy step and note its start in the timeline."""
+        events.note(task.node.uuid, 'conductor', 'deploy-step', step['step'])
+        return super().execute_deploy_step(task, step)
+
+    def execute_clean_step(
+        self, task: task_manager.TaskManager, step: dict[str, Any]
+    ) -> Any:
+        """Run a clean step and note its start in the timeline."""
+        events.note(task.node.uuid, 'conductor', 'clean-step', step['step'])
+        return super().execute_clean_step(task, step)
 
     @base.deploy_step(priority=99)
     @task_manager.require_exclusive_lock

@@ -7,13 +7,13 @@ its zsbm-netboot; changes nothing, so a node that is locked answers too.
 """
 
 import dataclasses
-import pathlib
 from typing import Any
 
 from ironic.conductor import task_manager
 from ironic.drivers import base
 
 from zsbm_ironic.conf import CONF
+from zsbm_ironic.drivers import events
 from zsbm_ironic.netboot import status, timeline
 
 
@@ -48,11 +48,9 @@ class ZsbmVendor(base.VendorInterface):
         :returns: `{'events': [{timestamp, source, name, mac, detail}]}`;
             `timestamp` is seconds since the epoch.
         """
-        settings = CONF.zsbm_netboot
-        own = timeline.Timeline(pathlib.Path(settings.timeline_dir))
-        service = status.Status(pathlib.Path(settings.status_dir))
-        events = timeline.merge(
-            own.read(task.node.uuid),
+        service = status.Status(CONF.zsbm_netboot.status_dir)
+        found = timeline.merge(
+            events.own_timeline().read(task.node.uuid),
             *(service.events(port.address) for port in task.ports),
         )
-        return {'events': [dataclasses.asdict(event) for event in events]}
+        return {'events': [dataclasses.asdict(event) for event in found]}

@@ -7,10 +7,12 @@ import json
 import pathlib
 import sys
 import tarfile
+import threading
+import time
 
 import fixtures
+from ironic_python_agent import agent, errors, hardware
 from ironic_python_agent import config as _agent_options  # noqa: F401
-from ironic_python_agent import hardware
 from ironic_python_agent import utils as agent_code
 from oslotest import base
 
@@ -88,6 +90,61 @@ class ManagerInTheAgent(base.BaseTestCase):
         )
         done = process.run([sys.executable, '-c', code], timeout_s=60)
         self.assertEqual('zsbm', done.stdout.strip())
+
+
+class Heartbeats(base.BaseTestCase):
+    def setUp(self):
+        super().setUp()
+        beater = agent.IronicPythonAgentHeartbeater
+        for name in (
+            'min_heartbeat_interval',
+            'min_error_jitter_multiplier',
+            'max_error_jitter_multiplier',
+        ):
+            self.addCleanup(setattr, beater, name, getattr(beater, name))
+        manager.ZsbmHardwareManager().initialize()
+        self.agent = Agent()
+        self.beater = beater(self.agent)
+
+    def test_the_end_of_a_step_is_told_within_two_seconds(self):
+        self.beater.start()
+        self.addCleanup(self.beater.stop)
+        self.assertTrue(self.agent.beat.acquire(timeout=5))
+        ended = time.monotonic()
+        self.beater.force_heartbeat()
+        self.assertTrue(self.agent.beat.acquire(timeout=10))
+        self.assertLess(time.monotonic() - ended, 2)
+
+    def test_a_refused_heartbeat_is_not_repeated_sooner(self):
+        self.agent.refuses = True
+        self.beater.do_heartbeat()
+        self.assertTrue(5 <= self.beater.interval <= 10)
+
+
+class Agent:
+    """The agent as far as its heartbeater sees it; its API is itself."""
+
+    advertise_address = ('198.51.100.50', 9999)
+    advertise_protocol = 'https'
+    generated_cert = None
+    heartbeat_timeout = 300
+    api_urls = ('http://198.51.100.1:6385',)
+    refuses = False
+
+    def __init__(self):
+        self.beat = threading.Semaphore(0)
+        self.api_client = self
+
+    def set_agent_advertise_addr(self):
+        pass
+
+    def get_node_uuid(self):
+        return 'uuid-1'
+
+    def heartbeat(self, **kwargs):
+        if self.refuses:
+            raise errors.HeartbeatConflictError('locked')
+        self.beat.release()
 
 
 class BootReport(base.BaseTestCase):
