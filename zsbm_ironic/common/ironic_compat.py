@@ -135,3 +135,11 @@ def trust_pinned_certificates(pins: Callable[[], trust.PinStore]) -> None:
     """
     PinnedSessionCache.pins = staticmethod(pins)
     redfish_sessions.SessionCache = PinnedSessionCache
+
+
+def is_shutting_down(manager: Any) -> bool:
+    """Whether a conductor's manager was told to end.
+
+    Its `iter_nodes` stops in the middle then, without a word.
+    """
+    return bool(manager._shutdown.is_set())

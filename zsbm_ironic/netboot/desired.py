@@ -192,8 +192,9 @@ class DesiredState:
         bit and the group of the service, so that files are readable to it.
     """
 
-    def __init__(self, directory: pathlib.Path) -> None:
-        self.directory = directory
+    def __init__(self, directory: pathlib.Path | str) -> None:
+        self.directory = pathlib.Path(directory)
+        self._cache: dict[str, tuple[tuple[int, ...], Record | str]] = {}
 
     def path(self, mac: str) -> pathlib.Path:
         """Return the file of a MAC, whether or not it exists."""
@@ -242,19 +243,35 @@ class DesiredState:
                 yield name.removesuffix('.json').replace('-', ':')
 
     def load(self) -> tuple[dict[str, Record], dict[str, str]]:
-        """Read all records.
+        """Read all records; those that did not change from memory.
 
         :returns: records by MAC, and why others were rejected, by MAC.
         """
-        records, rejected = {}, {}
+        cache: dict[str, tuple[tuple[int, ...], Record | str]] = {}
         for mac in self.macs():
+            try:
+                facts = os.lstat(self.path(mac))
+            except FileNotFoundError:
+                continue
+            mark = (facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns)
+            known = self._cache.get(mac)
+            if known is not None and known[0] == mark:
+                cache[mac] = known
+                continue
             try:
                 record = self.read(mac)
             except exception.DesiredRecordInvalid as exc:
-                rejected[mac] = str(exc)
+                cache[mac] = (mark, str(exc))
             else:
                 if record is not None:
-                    records[mac] = record
+                    cache[mac] = (mark, record)
+        self._cache = cache
+        records, rejected = {}, {}
+        for mac, (_mark, found) in cache.items():
+            if isinstance(found, Record):
+                records[mac] = found
+            else:
+                rejected[mac] = found
         return records, rejected
 
     def generation(self) -> int:
