@@ -197,7 +197,8 @@ def probe_ipmi(address: str, port: int, timeout_s: float = IPMI_S) -> Ipmi:
             sock.connect(where)
         except OSError:
             return Ipmi.SILENT
-        while (left_s := deadline - time.monotonic()) > 0:
+        refusals = 0
+        while (left_s := deadline - time.monotonic()) > 0 and refusals < 3:
             sequence = random.randrange(64)  # noqa: S311 - a tag, no secret
             try:
                 sock.send(_capabilities_request(sequence))
@@ -205,9 +206,10 @@ def probe_ipmi(address: str, port: int, timeout_s: float = IPMI_S) -> Ipmi:
                     continue
                 found = _capabilities(sock.recv(1024), sequence)
             except OSError:
-                # A closed port is reported at the next call: wait as for
-                # a lost packet, the BMC may be starting.
-                time.sleep(min(left_s, IPMI_RESEND_S))
+                # The host says that nobody listens; once may be a BMC that
+                # is just starting.
+                refusals += 1
+                time.sleep(min(left_s, IPMI_RESEND_S / 2))
                 continue
             if found:
                 return found
