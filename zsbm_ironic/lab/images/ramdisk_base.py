@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The base of the deploy ramdisk: Debian, kernel, ironic-python-agent.
+
+Called by `ramdisk`, which lays our own part on top. Unpacks packages without
+running their scripts (seconds instead of minutes), so what those would have
+done, and the agent needs, is done here: accounts, shell, certificates, module
+and linker indexes, compiled Python. Owns the cache kind `ramdisk-base`.
+"""
+
+import fnmatch
+import pathlib
+import shutil
+from collections.abc import Callable, Iterable
+
+from zsbm_ironic.common import apt, artifacts, process, progress
+from zsbm_ironic.lab.images import debian, modules, newc
+
+WHAT = 'the deploy ramdisk'
+KIND = 'ramdisk-base'
+KERNEL = 'vmlinuz'
+ARCHIVE = 'base.cpio.zst'
+PACKAGES = 'packages.txt'
+NEEDED_BYTES = 2500 << 20
+# Of zstd: beyond this it takes minutes for a few MB.
+COMPRESSION_LEVEL = 12
+SITE = 'usr/lib/python3/dist-packages'
+
+# Whole trees that no step of a deploy reads.
+LEFT_OUT = (
+    'boot',
+    'dev/*',
+    'etc/apt',
+    'etc/dpkg',
+    'etc/init.d',
+    'etc/initramfs-tools',
+    'etc/kernel',
+    'etc/rc?.d',
+    'etc/systemd',
+    'usr/bin/perl*',
+    'usr/include',
+    'usr/lib/apt',
+    'usr/lib/dpkg',
+    'usr/lib/klibc*',
+    'usr/lib/python3.11/__phello__*',
+    'usr/lib/python3.11/ensurepip',
+    'usr/lib/python3.11/idlelib',
+    'usr/lib/python3.11/lib2to3',
+    'usr/lib/python3.11/pydoc_data',
+    'usr/lib/python3.11/test',
+    'usr/lib/python3.11/turtledemo',
+    'usr/lib/systemd/system',
+    'usr/lib/x86_64-linux-gnu/gconv',
+    'usr/lib/x86_64-linux-gnu/perl*',
+    'usr/share/initramfs-tools',
+    'usr/share/perl*',
+    'usr/src',
+    'var/cache/*',
+    'var/lib/apt',
+    'var/lib/dpkg',
+    # Tests of libraries are a tenth of their size.
+    f'{SITE}/*/tests',
+    f'{SITE}/*/test',
+)
+
+# What udev's rules and sshd ask for beyond base-passwd's accounts.
+_GROUPS = ('input:x:101:', 'sgx:x:102:', 'kvm:x:103:', 'render:x:104:')
+_USERS = (
+    'sshd:x:105:65534::/run/sshd:/usr/sbin/nologin',
+    'rescue:x:1000:1000:rescue:/home/rescue:/bin/bash',
+)
+
+_SHELL_LINKS = """
+set -e
+ldconfig
+ln -sf dash /usr/bin/sh
+for name in $(busybox --list); do
+    [ -e "/usr/bin/$name" ] || [ -e "/usr/sbin/$name" ] ||
+        ln -s busybox "/usr/bin/$name"
+done
+python3 -m compileall -q --invalidation-mode unchecked-hash \
+    /usr/lib/python3.11 /usr/lib/python3
+python3 -c 'import ironic_python_agent.agent, ironic_python_agent.hardware'
+"""
+
+
+def key() -> str:
+    """Return the digest of all that decides what the base has in it."""
+    sources = {
+        module.__name__: pathlib.Path(module.__file__ or '').read_bytes()
+        for module in (debian, modules, newc)
+    }
+    return artifacts.digest(
+        {
+            **sources,
+            __name__: pathlib.Path(__file__).read_bytes(),
+            'packages': debian.data('ramdisk/packages.txt'),
+            'modules': debian.data('ramdisk/modules.txt'),
+            'requirements': debian.data('ramdisk/requirements.txt'),
+        }
+    )
+
+
+def build(
+    cache: artifacts.Artifacts, report: progress.Progress, refresh: bool
+) -> pathlib.Path:
+    """Return the folder with KERNEL, ARCHIVE and PACKAGES.
+
+    :raises DownloadFailed: mirror or index cannot be reached.
+    :raises BuildFailed: a package or module is missing.
+    """
+    return cache.get(
+        KIND,
+        key(),
+        lambda target: _build(target, report),
+        needs_bytes=NEEDED_BYTES,
+        refresh=refresh,
+        report=report,
+    )
+
+
+def _build(target: pathlib.Path, report: progress.Progress) -> None:
+    root = target / 'root'
+    with report.step('ramdisk: Debian packages'):
+        _unpack(root, target)
+    with report.step('ramdisk: ironic-python-agent'):
+        requirements = target / 'requirements.txt'
+        requirements.write_text(debian.data('ramdisk/requirements.txt'))
+        debian.pip_install(root / SITE, requirements, WHAT)
+    with report.step('ramdisk: kernel modules'):
+        kernel = next((root / 'boot').glob('vmlinuz-*'))
+        shutil.copyfile(kernel, target / KERNEL)
+        _keep_modules(root, kernel.name.removeprefix('vmlinuz-'))
+    with report.step('ramdisk: accounts, links, compiled Python'):
+        _configure(root)
+    with report.step('ramdisk: pack'):
+        pack(
+            target / ARCHIVE,
+            lambda writer: writer.add_tree(root, _is_left_out),
+        )
+        shutil.rmtree(root)
+
+
+def _unpack(root: pathlib.Path, target: pathlib.Path) -> None:
+    listing = target / PACKAGES
+    debian.bootstrap(
+        root,
+        debian.package_list('ramdisk/packages.txt'),
+        variant='extract',
+        left_out=[
+            f'/lib/modules/*/kernel/{folder}/*'
+            for folder in ('sound', 'drivers/gpu', 'drivers/media')
+        ],
+        hooks=[
+            '--setup-hook=for d in bin sbin lib lib64; do '
+            'mkdir -p "$1/usr/$d"; ln -s "usr/$d" "$1/$d"; done',
+            '--extract-hook=ls "$1/var/cache/apt/archives" '
+            f'| sed -n "s/[.]deb$//p" > {listing}',
+        ],
+        what=WHAT,
+    )
+
+
+def _keep_modules(root: pathlib.Path, version: str) -> None:
+    """Remove the kernel modules that the list does not need."""
+    folder = root / 'usr' / 'lib' / 'modules' / version
+    process.run(['depmod', '-b', root, version], timeout_s=120)
+    wanted = debian.package_list('ramdisk/modules.txt')
+    kept = modules.closure(folder, wanted)
+    for path in folder.glob('kernel/**/*.ko*'):
+        if str(path.relative_to(folder)) not in kept:
+            path.unlink()
+    process.run(['depmod', '-b', root, version], timeout_s=120)
+
+
+def _configure(root: pathlib.Path) -> None:
+    """Do what the packages' scripts would have done, where it is needed."""
+    etc = root / 'etc'
+    masters = root / 'usr' / 'share' / 'base-passwd'
+    passwd = (masters / 'passwd.master').read_text().replace(':*:', ':x:')
+    group = (masters / 'group.master').read_text().replace(':*:', ':x:')
+    _write_lines(etc / 'passwd', passwd, _USERS)
+    _write_lines(etc / 'group', group, (*_GROUPS, 'rescue:x:1000:'))
+    names = [line.partition(':')[0] for line in (etc / 'passwd').open()]
+    _write_lines(
+        etc / 'shadow', '', [f'{name}:*:19000:0:99999:7:::' for name in names]
+    )
+    (etc / 'shadow').chmod(0o600)
+    authorities = sorted(
+        (root / 'usr' / 'share' / 'ca-certificates').glob('**/*.crt')
+    )
+    (etc / 'ssl' / 'certs' / 'ca-certificates.crt').write_text(
+        ''.join(path.read_text() for path in authorities)
+    )
+    # The agent reads its arguments from there as soon as it is imported.
+    cmdline = root / 'proc' / 'cmdline'
+    cmdline.write_text('')
+    script = ['chroot', str(root), '/bin/bash', '-c', _SHELL_LINKS]
+    process.run(
+        script, timeout_s=600, env={'PATH': '/usr/sbin:/usr/bin:/sbin:/bin'}
+    )
+    cmdline.unlink()
+
+
+def _write_lines(path: pathlib.Path, text: str, lines: Iterable[str]) -> None:
+    path.write_text(text + ''.join(f'{line}\n' for line in lines))
+
+
+def _is_left_out(path: str) -> bool:
+    return any(fnmatch.fnmatchcase(path, pattern) for pattern in LEFT_OUT)
+
+
+def pack(target: pathlib.Path, fill: Callable[[newc.Writer], None]) -> None:
+    """Write one compressed archive, its length a multiple of 4.
+
+    The kernel unpacks archives that follow each other where each starts at
+    such a length.
+    """
+    plain = target.with_suffix('')
+    with plain.open('wb') as sink:
+        writer = newc.Writer(sink)
+        fill(writer)
+        writer.close()
+    process.run(
+        [
+            'zstd',
+            '-q',
+            '-f',
+            '-T0',
+            f'-{COMPRESSION_LEVEL}',
+            '--rm',
+            str(plain),
+        ]
+        + ['-o', str(target)],
+        timeout_s=900,
+    )
+    with target.open('ab') as sink:
+        sink.write(b'\0' * (-target.stat().st_size % 4))
+
+
+def check_tools() -> None:
+    """Make sure that every program is there before minutes are spent.
+
+    :raises ToolMissing: names the Debian package.
+    """
+    for tool, package in (
+        ('mmdebstrap', 'mmdebstrap'),
+        ('depmod', 'kmod'),
+        ('chroot', 'coreutils'),
+        ('zstd', 'zstd'),
+    ):
+        apt.require(tool, package, WHAT)
