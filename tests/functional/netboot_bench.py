@@ -77,7 +77,10 @@ class NetbootBench(fixtures.Fixture):
     def _setUp(self) -> None:
         name = secrets.token_hex(3)
         self.server, self.machines = f'zn-s-{name}', f'zn-m-{name}'
-        self.root = pathlib.Path(tempfile.mkdtemp(prefix='zsbm-netboot-'))
+        # Not below the test's own folder: the service's user may not enter.
+        self.root = pathlib.Path(
+            tempfile.mkdtemp(prefix='zsbm-netboot-', dir='/var/tmp')
+        )
         self.root.chmod(0o755)
         self.addCleanup(shutil.rmtree, self.root)
         self._wire()
@@ -172,15 +175,48 @@ class NetbootBench(fixtures.Fixture):
         wait_for(self.serving)
         return written
 
+    def mac_of(self, namespace: str, interface: str = 'eth0') -> str:
+        """Return the MAC of an interface."""
+        path = f'/sys/class/net/{interface}/address'
+        return self.inside(namespace, 'cat', path).stdout.strip()
+
+    def run_in(self, namespace: str, *argv: str) -> None:
+        """Keep a program running in a namespace until the test ends."""
+        log = self.root / f'{argv[0]}-{secrets.token_hex(2)}.log'
+        started = process.start(
+            ['ip', 'netns', 'exec', namespace, *argv], log=log
+        )
+        self.addCleanup(started.wait)
+        self.addCleanup(started.kill)
+
     def children(self) -> dict[str, int]:
-        """Return name and pid of each process that the service started."""
-        listing = process.run(
-            ['ps', '-eo', 'pid=,ppid=,comm='], timeout_s=10
-        ).stdout
-        rows = [line.split(None, 2) for line in listing.splitlines()]
+        """Return the pid of each program of the service, by its name."""
         assert self.service is not None
-        own = str(self.service.pid)
-        return {row[2]: int(row[0]) for row in rows if row[1] == own}
+        found = {}
+        for pid, parent in _processes().items():
+            if parent == self.service.pid:
+                line = pathlib.Path(f'/proc/{pid}/cmdline').read_bytes()
+                for name, mark in (
+                    ('tftp', b'dnsmasq-tftp.conf'),
+                    ('dhcp', b'dnsmasq.conf'),
+                    ('http', b'nginx'),
+                ):
+                    if mark in line:
+                        found[name] = pid
+        return found
+
+    def child_pid(self, name: str) -> int | None:
+        """Return the pid of one program of the service."""
+        return self.children().get(name)
+
+    def descendants(self) -> list[int]:
+        """Return the pids of all that the service started."""
+        assert self.service is not None
+        parents = _processes()
+        found = [self.service.pid]
+        for pid in found:
+            found += [one for one, up in parents.items() if up == pid]
+        return found[1:]
 
     def _wire(self) -> None:
         self.namespace(self.server)
@@ -201,3 +237,18 @@ class NetbootBench(fixtures.Fixture):
             (self.root / name).mkdir(mode=0o755)
             os.chown(self.root / name, USER, GROUP)
             (self.root / name).chmod(0o2750)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs (a zombie does not)."""
+    try:
+        text = pathlib.Path(f'/proc/{pid}/stat').read_text()
+    except OSError:
+        return False
+    return text.rpartition(')')[2].split()[0] != 'Z'
+
+
+def _processes() -> dict[int, int]:
+    listing = process.run(['ps', '-eo', 'pid=,ppid='], timeout_s=10).stdout
+    rows = (line.split() for line in listing.splitlines())
+    return {int(row[0]): int(row[1]) for row in rows}

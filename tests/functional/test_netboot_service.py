@@ -1,0 +1,433 @@
+# SPDX-License-Identifier: Apache-2.0
+"""zsbm-netboot with real dnsmasq, nginx and clients on a wire of its own."""
+
+import os
+import pathlib
+import signal
+import socket
+import struct
+import time
+
+from oslotest import base
+
+from tests.functional import dhcp_client, netboot_bench
+from zsbm_ironic.netboot import arch, desired
+
+MAC = '52:54:00:aa:00:01'
+OTHER = '52:54:00:aa:00:02'
+STRANGER = '52:54:00:ff:00:01'
+SCRIPT = 'http://198.51.100.1:8080/boot.ipxe'
+
+
+class TestCase(base.BaseTestCase):
+    extra = ''
+
+    def setUp(self):
+        super().setUp()
+        self.bench = self.useFixture(netboot_bench.NetbootBench(self.extra))
+
+    def client(self, mac=MAC, options=None, namespace=None):
+        one = dhcp_client.Client(
+            namespace or self.bench.machines, mac, options
+        )
+        self.addCleanup(one.close)
+        return one
+
+    def has(self, namespace, address):
+        self.bench.ip(
+            *('-n', namespace, 'addr', 'add', address, 'dev', 'eth0')
+        )
+
+
+class TestAddresses(TestCase):
+    def test_a_machine_gets_its_address_from_udhcpc(self):
+        mac = self.bench.mac_of(self.bench.machines)
+        self.bench.serve(mac, addresses=('198.51.100.77',))
+        done = self.bench.inside(
+            self.bench.machines,
+            *('udhcpc', '-i', 'eth0', '-n', '-q', '-f', '-s', '/bin/true'),
+        )
+        self.assertIn('lease of 198.51.100.77 obtained', done.stderr)
+        self.assertEqual({'198.51.100.77': mac}, self.bench.status.leases())
+
+    def test_a_stranger_gets_no_answer(self):
+        self.bench.serve(MAC)
+        self.assertIsNone(self.client(STRANGER).discover())
+        self.assertEqual([], self.bench.status.events(STRANGER))
+
+    def test_firmware_ipxe_and_system_get_one_address(self):
+        self.bench.serve(MAC, script=SCRIPT)
+        for options in (
+            dhcp_client.firmware(7),
+            dhcp_client.firmware(7, ipxe=True),
+            {61: b'\xff\x12\x34\x56\x78\x00\x02\x00\x00'},
+            {61: b'\x01' + bytes.fromhex('525400aa0001')},
+        ):
+            answer = self.client(options=options).lease()
+            self.assertEqual('198.51.100.50', answer.offered)
+
+    def test_a_changed_address_is_given_at_once(self):
+        self.bench.serve(MAC)
+        self.assertEqual('198.51.100.50', self.client().lease().offered)
+        self.bench.serve(MAC, addresses=('198.51.100.51',))
+        self.assertEqual('198.51.100.51', self.client().lease().offered)
+
+    def test_the_address_of_a_machine_that_is_gone_is_free_at_once(self):
+        self.bench.serve(MAC)
+        self.assertEqual('198.51.100.50', self.client().lease().offered)
+        self.bench.desired.remove(MAC)
+        self.bench.serve(OTHER)
+        self.assertEqual('198.51.100.50', self.client(OTHER).lease().offered)
+        self.assertIsNone(self.client(MAC).discover())
+
+    def test_leases_outlive_the_service(self):
+        self.bench.serve(MAC)
+        self.client().lease()
+        self.assertEqual(0, self.bench.stop())
+        self.bench.start()
+        self.assertEqual({'198.51.100.50': MAC}, self.bench.status.leases())
+
+    def test_many_changes_while_machines_ask(self):
+        self.bench.serve(MAC, script=SCRIPT)
+        ipxe = dhcp_client.firmware(7, ipxe=True)
+        for number in range(60, 75):
+            mac = f'52:54:00:bb:00:{number:02x}'
+            self.bench.desired.write(
+                desired.Record(
+                    mac,
+                    netboot_bench.NODE,
+                    netboot_bench.PORT,
+                    (f'198.51.100.{number}',),
+                    script=SCRIPT,
+                )
+            )
+            answer = netboot_bench.wait_for(self.client(MAC, ipxe).lease)
+            self.assertEqual('198.51.100.50', answer.offered)
+        netboot_bench.wait_for(self.bench.serving)
+        self.assertEqual(
+            '198.51.100.74', self.client('52:54:00:bb:00:4a').lease().offered
+        )
+
+
+class TestLoaders(TestCase):
+    extra = 'loaders = ' + ','.join(
+        f'{one.name}:/nowhere' for one in arch.ARCHITECTURES
+    )
+
+    def test_each_architecture_gets_its_loader_by_tftp(self):
+        self.bench.serve(MAC, script=SCRIPT)
+        for one in arch.ARCHITECTURES:
+            for code in one.tftp_codes:
+                options = dhcp_client.firmware(code)
+                answer = self.client(options=options).lease()
+                self.assertEqual(one.path, dhcp_client.bootfile(answer))
+                self.assertEqual(netboot_bench.SERVER, answer.server)
+
+    def test_each_architecture_gets_its_loader_by_http(self):
+        self.bench.serve(MAC, script=SCRIPT)
+        for one in arch.ARCHITECTURES:
+            for code in one.http_codes:
+                options = dhcp_client.firmware(code, http=True)
+                answer = self.client(options=options).lease()
+                self.assertEqual(
+                    f'http://198.51.100.1:8080/{one.path}',
+                    dhcp_client.bootfile(answer),
+                )
+                self.assertEqual(b'HTTPClient', answer.options[60])
+
+    def test_ipxe_gets_the_script_whatever_it_runs_on(self):
+        self.bench.serve(MAC, script=SCRIPT)
+        for code in (0, 7, 11, 27, 39):
+            options = dhcp_client.firmware(code, ipxe=True)
+            answer = self.client(options=options).lease()
+            self.assertEqual(SCRIPT, dhcp_client.bootfile(answer))
+
+    def test_unknown_firmware_gets_an_address_and_no_loader(self):
+        self.bench.serve(MAC, script=SCRIPT)
+        answer = self.client(options=dhcp_client.firmware(31)).lease()
+        self.assertEqual('', dhcp_client.bootfile(answer))
+
+    def test_a_machine_that_is_not_to_boot_gets_its_address_alone(self):
+        self.bench.serve(MAC)
+        for options in (
+            dhcp_client.firmware(0),
+            dhcp_client.firmware(16, http=True),
+            dhcp_client.firmware(7, ipxe=True),
+        ):
+            answer = self.client(options=options).lease()
+            self.assertEqual('', dhcp_client.bootfile(answer))
+
+    def test_a_stock_node_gets_what_ironic_chose(self):
+        options = (
+            desired.Option(67, 'mine.efi', 'not-ipxe'),
+            desired.Option(67, 'http://192.0.2.1/mine.ipxe', 'ipxe'),
+            desired.Option(66, '192.0.2.1'),
+            desired.Option(150, '192.0.2.1'),
+            desired.Option(255, '192.0.2.1'),
+        )
+        self.bench.serve(MAC, options=options)
+        answer = self.client(options=dhcp_client.firmware(7)).lease()
+        self.assertEqual('mine.efi', dhcp_client.bootfile(answer))
+        self.assertEqual('192.0.2.1', answer.server)
+        self.assertEqual(b'192.0.2.1', answer.options[66].rstrip(b'\0'))
+        answer = self.client(
+            options=dhcp_client.firmware(7, ipxe=True)
+        ).lease()
+        self.assertEqual(
+            'http://192.0.2.1/mine.ipxe', dhcp_client.bootfile(answer)
+        )
+
+
+class TestFiles(TestCase):
+    def setUp(self):
+        super().setUp()
+        self.mac = self.bench.mac_of(self.bench.machines)
+        self.has(self.bench.machines, '198.51.100.50/24')
+        self.bench.serve(self.mac, script=SCRIPT)
+
+    def fetch(self, path):
+        return self.bench.inside(
+            self.bench.machines,
+            *('busybox', 'wget', '-q', '-O', '-'),
+            f'http://{netboot_bench.SERVER}:8080/{path}',
+        )
+
+    def test_a_loader_is_fetched_by_tftp(self):
+        loader = self.bench.root / 'loader'
+        loader.write_bytes(os.urandom(100_000))
+        arch.place_loaders({'x86-bios': str(loader)}, self.bench.root / 'tftp')
+        target = self.bench.root / 'fetched'
+        self.bench.inside(
+            self.bench.machines,
+            *('busybox', 'tftp', '-g', '-l', str(target)),
+            *('-r', 'zsbm-loaders/x86-bios.kpxe', netboot_bench.SERVER),
+        )
+        self.assertEqual(loader.read_bytes(), target.read_bytes())
+        names = self.events_after('loader')
+        self.assertIn(('tftp', 'loader'), names)
+
+    def test_files_are_fetched_by_http_and_nothing_is_listed(self):
+        http = self.bench.root / 'http'
+        (http / 'boot.ipxe').write_text('#!ipxe\n')
+        self.assertEqual('#!ipxe\n', self.fetch('boot.ipxe').stdout)
+        self.assertIn('403', self.fetch('').stderr)
+        self.assertIn('404', self.fetch('no_kernel').stderr)
+        names = self.events_after('ipxe-script')
+        self.assertIn(('http', 'ipxe-script'), names)
+
+    def test_a_link_of_somebody_else_leads_nowhere(self):
+        http = self.bench.root / 'http'
+        secret = self.bench.root / 'secret'
+        secret.write_text('secret')
+        os.chown(secret, 64103, 64103)
+        (http / 'link').symlink_to(secret)
+        self.assertIn('403', self.fetch('link').stderr)
+        os.chown(secret, 0, 0)
+        self.assertEqual('secret', self.fetch('link').stdout)
+
+    def test_tftp_goes_on_while_records_change(self):
+        (self.bench.root / 'tftp' / 'big').write_bytes(bytes(4_000_000))
+        pid = self.bench.child_pid('tftp')
+        for number in range(60, 63):
+            self.bench.serve(
+                f'52:54:00:bb:00:{number}',
+                addresses=(f'198.51.100.{number}',),
+            )
+        self.assertEqual(pid, self.bench.child_pid('tftp'))
+
+    def events_after(self, name):
+        def found():
+            events = self.bench.status.events(self.mac)
+            names = [(event.source, event.name) for event in events]
+            return names if name in dict(map(reversed, names)) else None
+
+        return netboot_bench.wait_for(found)
+
+
+class TestProcesses(TestCase):
+    def test_it_has_its_user_and_three_capabilities_alone(self):
+        wanted = 1 << 10 | 1 << 12 | 1 << 13  # linux/capability.h
+        pids = [*self.bench.children().values(), self.bench.service.pid]
+        self.assertEqual(4, len(pids))
+        for pid in pids:
+            facts = dict(
+                line.split(':\t', 1)
+                for line in pathlib.Path(f'/proc/{pid}/status')
+                .read_text()
+                .splitlines()
+                if ':\t' in line
+            )
+            self.assertEqual(['64102'] * 4, facts['Uid'].split())
+            for kind in ('CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'):
+                self.assertEqual(wanted, int(facts[kind], 16), kind)
+            self.assertEqual('1', facts['NoNewPrivs'])
+
+    def test_a_child_that_is_killed_is_started_again(self):
+        self.bench.serve(MAC, script=SCRIPT)
+        for name in ('dhcp', 'tftp', 'http'):
+            pid = self.bench.child_pid(name)
+            os.kill(pid, signal.SIGKILL)
+            netboot_bench.wait_for(
+                lambda name=name, pid=pid: (
+                    self.bench.child_pid(name) not in (None, pid)
+                )
+            )
+        answer = netboot_bench.wait_for(self.client().lease)
+        self.assertEqual('198.51.100.50', answer.offered)
+
+    def test_no_child_outlives_a_service_that_is_killed(self):
+        group = self.bench.descendants()
+        self.assertGreater(len(group), 3)
+        self.bench.stop(signal.SIGKILL)
+        netboot_bench.wait_for(
+            lambda: not [pid for pid in group if netboot_bench.alive(pid)]
+        )
+        self.bench.start()
+
+    def test_it_ends_cleanly(self):
+        group = self.bench.descendants()
+        self.assertEqual(0, self.bench.stop())
+        self.assertEqual(
+            [], [pid for pid in group if netboot_bench.alive(pid)]
+        )
+
+    def test_a_wrong_setting_is_named(self):
+        self.bench.stop()
+        text = self.bench.config.read_text()
+        self.bench.config.write_text(
+            text.replace('range:198.51.100.50', 'range:198.51.100.250')
+        )
+        self.assertRaises(AssertionError, self.bench.start)
+        self.assertIn('ends before it begins', self.bench.log.read_text())
+
+
+class TestHostileRecords(TestCase):
+    def test_a_bad_record_is_named_and_the_others_are_served(self):
+        path = self.bench.desired.path(OTHER)
+        path.write_text('{"mac": "52:54:00:aa:00:02\\ndhcp-option=6,1.2.3.4"}')
+        self.bench.serve(MAC)
+        self.assertEqual('198.51.100.50', self.client().lease().offered)
+        rejected = self.bench.status.heartbeat().rejected
+        self.assertEqual([OTHER], list(rejected))
+        self.assertIsNone(self.client(OTHER).discover(1))
+
+    def test_a_link_or_pipe_instead_of_a_record_is_not_followed(self):
+        record = self.bench.desired.write(
+            desired.Record(OTHER, netboot_bench.NODE, netboot_bench.PORT)
+        )
+        elsewhere = self.bench.root / 'elsewhere.json'
+        self.bench.desired.path(record.mac).rename(elsewhere)
+        self.bench.desired.path(record.mac).symlink_to(elsewhere)
+        os.mkfifo(self.bench.desired.path(STRANGER))
+        self.bench.serve(MAC)
+        rejected = self.bench.status.heartbeat().rejected
+        self.assertEqual({OTHER, STRANGER}, set(rejected))
+
+
+class TestRelay(TestCase):
+    def test_a_machine_behind_a_relay_gets_an_address_of_its_subnet(self):
+        relay = self.bench.namespace(self.bench.machines + '-r')
+        far = self.bench.namespace(self.bench.machines + '-f')
+        self.bench.plug(relay, 'near')
+        self.bench.ip(
+            *('-n', relay, 'link', 'add', 'far', 'type', 'veth', 'peer'),
+            *('name', 'eth0', 'netns', far),
+        )
+        for namespace, name, address in (
+            (relay, 'near', '198.51.100.2/24'),
+            (relay, 'far', '203.0.113.1/24'),
+        ):
+            self.bench.ip(
+                *('-n', namespace, 'addr', 'add', address, 'dev', name)
+            )
+            self.bench.ip('-n', namespace, 'link', 'set', name, 'up')
+        self.bench.ip('-n', far, 'link', 'set', 'eth0', 'up')
+        self.bench.ip(
+            *('-n', self.bench.server, 'route', 'add', '203.0.113.0/24'),
+            *('via', '198.51.100.2'),
+        )
+        self.bench.run_in(
+            relay,
+            *('dhcrelay', '-4', '-d', '-q', '-pf', '/dev/null'),
+            *('-iu', 'near', '-id', 'far', netboot_bench.SERVER),
+        )
+        mac = self.bench.mac_of(far)
+        self.bench.serve(
+            mac, addresses=('198.51.100.60', '203.0.113.60'), script=SCRIPT
+        )
+        options = dhcp_client.firmware(7, ipxe=True)
+        answer = netboot_bench.wait_for(
+            self.client(mac, options, namespace=far).lease
+        )
+        self.assertEqual('203.0.113.60', answer.offered)
+        self.assertEqual(SCRIPT, dhcp_client.bootfile(answer))
+
+
+class TestNeighbours(TestCase):
+    extra = 'known_dhcp_servers = 198.51.100.67'
+
+    def another_server(self, address):
+        other = self.bench.namespace(self.bench.machines + '-o')
+        self.bench.plug(other, 'eth0')
+        self.has(other, f'{address}/24')
+        self.bench.run_in(
+            other,
+            *('dnsmasq', '-k', '-p', '0', '-C', '/dev/null', '-u', 'root'),
+            *('-i', 'eth0', '-F', '198.51.100.200,198.51.100.210'),
+            *('-l', str(self.bench.root / 'other.leases')),
+            '--pid-file=',
+        )
+        return self.bench.mac_of(other)
+
+    def servers(self):
+        return self.bench.status.heartbeat().foreign_servers
+
+    def test_another_dhcp_server_is_found_and_named(self):
+        mac = self.another_server('198.51.100.66')
+        found = netboot_bench.wait_for(self.servers)
+        self.assertEqual(['198.51.100.66'], [one.address for one in found])
+        self.assertEqual(mac, found[0].mac)
+
+    def test_a_server_that_belongs_here_is_not_named(self):
+        self.another_server('198.51.100.67')
+        time.sleep(4)
+        self.assertEqual((), self.servers())
+
+    def test_alone_on_the_wire_nobody_is_named(self):
+        self.bench.serve(MAC)
+        self.client().lease()
+        time.sleep(2.5)
+        self.assertEqual((), self.servers())
+
+    def test_a_router_solicitation_is_answered_with_no_router(self):
+        index = int(
+            self.bench.inside(
+                self.bench.machines, 'cat', '/sys/class/net/eth0/ifindex'
+            ).stdout
+        )
+        asking = dhcp_client.socket_in(
+            self.bench.machines,
+            socket.AF_INET6,
+            socket.SOCK_RAW,
+            socket.IPPROTO_ICMPV6,
+        )
+        self.addCleanup(asking.close)
+        asking.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+        asking.setsockopt(
+            socket.IPPROTO_IPV6,
+            socket.IPV6_MULTICAST_IF,
+            struct.pack('@i', index),
+        )
+        asking.settimeout(1)
+
+        def advertised():
+            try:
+                asking.sendto(b'\x85\0\0\0\0\0\0\0', ('ff02::2', 0, 0, index))
+                raw = asking.recv(256)
+            except OSError:
+                return None
+            return raw if raw[0] == 134 else None
+
+        raw = netboot_bench.wait_for(advertised)
+        flags, lifetime = struct.unpack('!BH', raw[5:8])
+        self.assertEqual((0, 0), (flags, lifetime))
