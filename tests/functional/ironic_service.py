@@ -103,6 +103,11 @@ def default_options(root, port):
             'auth_type': 'none',
             'endpoint_override': f'http://{ADDRESS}:{port}',
         },
+        'zsbm_netboot': {
+            'desired_dir': f'{root}/netboot/desired',
+            'status_dir': f'{root}/netboot/status',
+            'timeline_dir': f'{root}/timeline',
+        },
     }
 
 

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Deploys by a real Ironic and the agent's own code, without a machine.
+
+The BMC is pyghmi's; when it is told to power on, the agent starts, as if the
+machine had booted the ramdisk.
+"""
+
+import contextlib
+import functools
+import hashlib
+import http.server
+import pathlib
+import sqlite3
+import threading
+import time
+
+import fixtures
+
+from tests import bmcs
+from tests.functional import agent_process, ironic_service
+
+MAC = '52:54:00:5a:00:01'
+
+
+class ImageServer(fixtures.Fixture):
+    """Serves one small image over HTTP."""
+
+    def _setUp(self):
+        folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        (folder / 'image.raw').write_bytes(b'\0' * 1024)
+        self.checksum = hashlib.sha256(b'\0' * 1024).hexdigest()
+        server = http.server.ThreadingHTTPServer(
+            (bmcs.ADDRESS, 0),
+            functools.partial(QuietHandler, directory=str(folder)),
+        )
+        self.url = f'http://{bmcs.ADDRESS}:{server.server_port}/image.raw'
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+class TestDeploy(ironic_service.TestCase):
+    options = {
+        'agent': {'manage_agent_boot': 'false', 'require_tls': 'false'},
+        'conductor': {'automated_clean': 'false'},
+    }
+
+    def setUp(self):
+        super().setUp()
+        self.bmc = self.useFixture(bmcs.PyghmiBmc())
+        images = self.useFixture(ImageServer())
+        self.node = self.enrol(
+            'zsbm',
+            self.bmc.driver_info(),
+            name='web-3',
+            instance_info={
+                'image_source': images.url,
+                'image_checksum': images.checksum,
+                'image_type': 'whole-disk',
+            },
+            properties={'capabilities': 'boot_mode:bios'},
+        )
+        self.api.create_port(node_id=self.node, address=MAC)
+        self.manage(self.node)
+        self.api.set_node_provision_state(self.node, 'provide')
+        self.wait_for(self.node, 'available')
+
+    def _deploy(self, **ramdisk):
+        """Ask for a deploy; the ramdisk comes up once the power is on."""
+        self.api.set_node_provision_state(self.node, 'active')
+        deadline = time.monotonic() + 60
+        while self.bmc.machine.power != 'on':
+            found = self.api.get_node(self.node)
+            self.assertNotEqual('deploy failed', found.provision_state)
+            self.assertLess(time.monotonic(), deadline, 'never powered on')
+            time.sleep(0.1)
+        return self.useFixture(
+            agent_process.Agent(
+                self.ironic,
+                MAC,
+                on_power_off=lambda: setattr(self.bmc.machine, 'power', 'off'),
+                **ramdisk,
+            )
+        )
+
+    def _fails_at_check(self, **ramdisk):
+        agent = self._deploy(**ramdisk)
+        self.wait_for(self.node, 'deploy failed')
+        self.assertNotIn('write_image, result', agent.log())
+        message = self.history(self.node)[-1]
+        self.assertIn('deploy.check_ramdisk', message)
+        for word in ('web-3', '1.0', 'zsbm-ironic[ramdisk]'):
+            self.assertIn(word, message)
+        return message
+
+    def test_a_ramdisk_with_our_part_deploys(self):
+        self._deploy()
+        self.wait_for(self.node, 'active')
+        self.assertEqual('on', self.bmc.machine.power)
+        status, output = self.ironic.baremetal(
+            *('node', 'boot', 'timeline', 'web-3', '-f', 'value'),
+            *('-c', 'Source', '-c', 'Event', '-c', 'Detail'),
+        )
+        self.assertEqual(0, status, output)
+        told = [line.split()[:3] for line in output.splitlines()]
+        self.assertEqual(['conductor', 'deploy-step', 'deploy'], told[0])
+        self.assertEqual(['agent', 'agent-up'], told[1][:2])
+        self.assertEqual(
+            ['conductor', 'deploy-step', 'boot_instance'], told[-1]
+        )
+
+    def test_a_heartbeat_that_meets_a_locked_node_is_not_lost(self):
+        agent = self._deploy(write_s=4)
+        self._until(lambda: 'write_image' in self._step())
+        beats = agent.log().count('heartbeat successful')
+        self._lock('somebody')
+        self._until(lambda: agent.log().count('heartbeat successful') > beats)
+        time.sleep(1)
+        self._lock(None)
+        # Upstream's next heartbeat comes after 90 s at the earliest.
+        self.wait_for(self.node, 'active', seconds=45)
+
+    def _step(self):
+        return str(self.api.get_node(self.node).deploy_step)
+
+    def _until(self, condition, seconds=45):
+        deadline = time.monotonic() + seconds
+        while not condition():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.1)
+
+    def _lock(self, owner):
+        """Lock the node as another conductor thread does."""
+        path = self.ironic.root / 'ironic.sqlite'
+        with contextlib.closing(sqlite3.connect(path, timeout=20)) as database:
+            database.execute(
+                'UPDATE nodes SET reservation = ? WHERE uuid = ?',
+                (owner, self.node),
+            )
+            database.commit()
+
+    def test_a_stock_ramdisk_is_refused_before_anything_is_written(self):
+        self.assertIn('stock', self._fails_at_check(in_band=None))
+
+    def test_an_older_ramdisk_is_refused_before_anything_is_written(self):
+        self.assertIn('0.9', self._fails_at_check(in_band='0.9'))
+
+    def test_a_stock_ramdisk_deploys_by_the_stock_interface(self):
+        self.api.update_node(self.node, deploy_interface='direct')
+        self._deploy(in_band=None)
+        self.wait_for(self.node, 'active')
