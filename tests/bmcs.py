@@ -89,8 +89,12 @@ class PyghmiBmc(fixtures.Fixture):
 
     _listening = False
 
+    def __init__(self, port=None):
+        super().__init__()
+        self.port = port
+
     def _setUp(self):
-        self.port = free_port(socket.SOCK_DGRAM)
+        self.port = self.port or free_port(socket.SOCK_DGRAM)
         self.machine = _Bmc(self.port)
         if not PyghmiBmc._listening:
             PyghmiBmc._listening = True

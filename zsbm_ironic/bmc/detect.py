@@ -66,10 +66,17 @@ class Found:
     ipmi: bool
 
 
-def detect(credentials: bmc_credentials.Credentials) -> Found:
-    """Ask both ports at once and decide; takes at most 10 s.
+def detect(
+    credentials: bmc_credentials.Credentials,
+    redfish_s: float = REDFISH_S,
+    ipmi_s: float = IPMI_S,
+) -> Found:
+    """Ask both ports at once and decide.
 
     An explicit protocol is taken as it is: only the other one is asked for.
+
+    :param redfish_s: seconds for each packet of the Redfish port.
+    :param ipmi_s: seconds for the IPMI port, resends included.
 
     :raises BmcProtocolUnclear: deciding would risk a downgrade.
     :raises BmcUnsupported: only IPMI v1.5 answers.
@@ -86,11 +93,14 @@ def detect(credentials: bmc_credentials.Credentials) -> Found:
         else credentials.ipmi.port
     )
     with concurrent.futures.ThreadPoolExecutor(1) as aside:
-        answer = aside.submit(probe_ipmi, address, ipmi_port)
+        answer = aside.submit(probe_ipmi, address, ipmi_port, ipmi_s)
         if wanted is base.BmcProtocol.REDFISH:
             return Found(wanted, answer.result() is Ipmi.V2)
         redfish = probe_redfish(
-            address, credentials.redfish.port, credentials.redfish.scheme
+            address,
+            credentials.redfish.port,
+            credentials.redfish.scheme,
+            redfish_s,
         )
         ipmi = answer.result()
     if redfish is Redfish.ANSWERS:

@@ -119,15 +119,19 @@ class IpmiBmc:
 
     protocol = base.BmcProtocol.IPMI
 
-    def __init__(self, credentials: bmc_credentials.Credentials) -> None:
+    def __init__(
+        self,
+        credentials: bmc_credentials.Credentials,
+        login_s: float = rmcp.LOGIN_S,
+    ) -> None:
         """Log in.
 
-        :raises BmcUnreachable: silence for 15 s.
+        :raises BmcUnreachable: silence for `login_s` seconds.
         :raises BmcCredentialsRefused: user or password is wrong.
         :raises BmcUnsupported: no IPMI v2.0.
         """
         self.address = credentials.address
-        self.session = rmcp.RmcpSession(credentials)
+        self.session = rmcp.RmcpSession(credentials, login_s)
         self._inventory = _Inventory(self.session)
 
     @property
