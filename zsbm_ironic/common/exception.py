@@ -477,3 +477,10 @@ class RootNeeded(FixSettings):
 
     template = '{what}: root is needed for this. Run it with sudo.'
     EXAMPLE = {'what': 'the deploy ramdisk'}
+
+
+class EmulatorRefused(FixSettings):
+    """An emulated BMC cannot do what was asked over its control socket."""
+
+    template = 'The emulator refused {request}: {answer}.'
+    EXAMPLE = {'request': 'link', 'answer': "Device 'net9' not found"}

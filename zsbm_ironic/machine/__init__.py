@@ -11,14 +11,16 @@ machine
     Power, boot order, media, links.
 """
 
-from zsbm_ironic.machine.machine import BootChoice
-from zsbm_ironic.machine.machine import Machine
-from zsbm_ironic.machine.spec import BootDevice
-from zsbm_ironic.machine.spec import Disk
-from zsbm_ironic.machine.spec import Firmware
-from zsbm_ironic.machine.spec import from_mapping
-from zsbm_ironic.machine.spec import MachineSpec
-from zsbm_ironic.machine.spec import Nic
+from zsbm_ironic.machine.machine import BootChoice, Machine
+from zsbm_ironic.machine.spec import (
+    BootDevice,
+    Disk,
+    Firmware,
+    MachineSpec,
+    Nic,
+    from_mapping,
+    uuid_of,
+)
 
 __all__ = (
     'BootChoice',
@@ -29,4 +31,5 @@ __all__ = (
     'MachineSpec',
     'Nic',
     'from_mapping',
+    'uuid_of',
 )

@@ -153,7 +153,7 @@ def _storage(
     port = 0
     for number, disk in enumerate(spec.disks):
         name = f'disk{number}'
-        serial = disk.serial or f'{spec.name[:16]}-{name}'
+        serial = spec.disk_serial(number)
         yield from (
             '-drive',
             f'if=none,id={name}-image,file={_escaped(str(disk.path))},'
@@ -168,7 +168,7 @@ def _storage(
             port += 1
         yield from (
             '-device',
-            f'{model},drive={name}-image,id={name},serial={serial[-20:]}'
+            f'{model},drive={name}-image,id={name},serial={serial}'
             + _index(name, indexes),
         )
     if spec.arch == 'x86_64':

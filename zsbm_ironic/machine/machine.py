@@ -17,12 +17,8 @@ import signal
 import time
 from collections.abc import Iterator
 
-from zsbm_ironic.common import exception
-from zsbm_ironic.common import process
-from zsbm_ironic.machine import accelerator
-from zsbm_ironic.machine import command
-from zsbm_ironic.machine import firmware
-from zsbm_ironic.machine import qmp
+from zsbm_ironic.common import exception, process
+from zsbm_ironic.machine import accelerator, command, firmware, qmp
 from zsbm_ironic.machine import spec as specs
 
 BootDevice = specs.BootDevice
@@ -116,11 +112,12 @@ class Machine:
 
     @property
     def media(self) -> str | None:
-        """Image in the CD drive, or None."""
+        """Image in the CD drive, or None; one that was deleted is gone."""
         try:
-            return self._media_file.read_text() or None
+            path = self._media_file.read_text()
         except FileNotFoundError:
             return None
+        return path if path and os.path.exists(path) else None
 
     def set_media(self, path: str | None) -> None:
         """Put an image into the CD drive, or take it out with None.

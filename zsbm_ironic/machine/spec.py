@@ -19,6 +19,11 @@ SOCKET_PATH_BYTES = 107
 _UUID_NAMESPACE = uuid.UUID('6f0b7c1e-4c55-5a44-9d5b-0b2e8d0f6a11')
 
 
+def uuid_of(name: str) -> uuid.UUID:
+    """Return the UUID of a machine's name."""
+    return uuid.uuid5(_UUID_NAMESPACE, name)
+
+
 class Firmware(enum.Enum):
     """What the machine runs before any boot loader."""
 
@@ -106,7 +111,12 @@ class MachineSpec:
     @property
     def uuid(self) -> uuid.UUID:
         """SMBIOS UUID: the same for DHCP, Redfish and IPMI."""
-        return uuid.uuid5(_UUID_NAMESPACE, self.name)
+        return uuid_of(self.name)
+
+    def disk_serial(self, number: int) -> str:
+        """Serial number of a disk: 20 characters at most (NVMe, ATA)."""
+        declared = self.disks[number].serial
+        return declared[:20] or f'{self.name[:13]}-disk{number}'
 
     @property
     def pid_file(self) -> pathlib.Path:
@@ -136,7 +146,7 @@ class MachineSpec:
     @property
     def variables(self) -> pathlib.Path:
         """This machine's own copy of the UEFI variable store."""
-        return self.state_dir / 'uefi-vars.fd'
+        return self.state_dir / f'{self.firmware.value}-vars.fd'
 
 
 def from_mapping(values: Mapping[str, Any]) -> MachineSpec:
