@@ -290,12 +290,14 @@ class DesiredState:
             raise exception.DesiredRecordInvalid(
                 mac=mac, problem=f'{exc.strerror}.'
             ) from exc
-        with os.fdopen(handle, 'rb') as stream:
-            facts = os.fstat(stream.fileno())
+        try:
+            facts = os.fstat(handle)
             owner = os.stat(self.directory).st_uid
             if not stat.S_ISREG(facts.st_mode) or facts.st_uid != owner:
                 raise exception.DesiredRecordInvalid(
                     mac=mac,
                     problem='no regular file of the owner of the directory.',
                 )
-            return stream.read(MAX_BYTES)
+            return os.read(handle, MAX_BYTES)
+        finally:
+            os.close(handle)
