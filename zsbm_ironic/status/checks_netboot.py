@@ -25,6 +25,11 @@ from zsbm_ironic.status.findings import Finding, fail, ok, warn
 CONNECT_TIMEOUT_S = 3
 START = 'systemctl enable --now zsbm-netboot, then look at its log.'
 
+FOLDER_REMEDY = {
+    'desired_dir': 'install -d -o USER-OF-CONDUCTOR -g zsbm-netboot -m 2750',
+    'status_dir': 'The shipped unit makes it: install and start it.',
+}
+
 # Bits of linux/capability.h that the shipped unit gives to the service.
 CAPABILITIES = {
     10: 'CAP_NET_BIND_SERVICE',
@@ -148,7 +153,7 @@ def folders(conf: cfg.ConfigOpts) -> Iterator[Finding]:
             yield fail(
                 name,
                 f'{path}: {exc.strerror}',
-                'The shipped systemd units make it: install and start them.',
+                FOLDER_REMEDY[option],
             )
             continue
         owners[option] = info.st_uid

@@ -53,8 +53,8 @@ def render(lines: Iterable[Setting], sources: Sequence[str]) -> str:
         '# Settings for zsbm-ironic on this host, made by `zsbm-status '
         'config`',
         f'# from {", ".join(sources) or "the defaults of ironic"}.',
-        '# Put it into a file that is read after ironic.conf, for example',
-        '# /etc/ironic/ironic.conf.d/zsbm.conf, then run `zsbm-status check`.',
+        '# Put it into a file that is read after ironic.conf, such as one in',
+        '# /etc/ironic/ironic.conf.d, then run `zsbm-status check`.',
     ]
     group = None
     for line in lines:
