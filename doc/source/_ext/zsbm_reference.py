@@ -14,6 +14,7 @@ import json
 import pathlib
 import re
 import tempfile
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -26,9 +27,22 @@ TOP = pathlib.Path(__file__).resolve().parents[3]
 FOLDER = pathlib.PurePath('reference', 'generated')
 INTERFACES = 'ironic.hardware.interfaces.'
 KINDS = (
-    (exception.Retry, 'Try again: nothing has to be changed.'),
-    (exception.FixSettings, 'Change the setting that the message names.'),
-    (exception.GiveUp, 'Neither a retry nor a setting helps: report it.'),
+    (
+        exception.Retry,
+        'May pass by itself',
+        'Try again. Where it stays, do what the message says.',
+    ),
+    (
+        exception.FixSettings,
+        'A setting has to change',
+        'Change what the message names, then repeat the command.',
+    ),
+    (
+        exception.GiveUp,
+        'Neither a retry nor a setting helps',
+        'Take the way that the message names; where it names none, report it '
+        'with the log around it.',
+    ),
 )
 STEPS = ('verify', 'clean', 'deploy', 'service')
 
@@ -74,9 +88,9 @@ def errors() -> Iterator[tuple[str, str]]:
         'Every error has a page: what it says, when, and what to do. '
         'They are grouped by what helps.\n'
     )
-    for kind, advice in KINDS:
+    for kind, heading, advice in KINDS:
         classes = sorted(_below(kind), key=lambda cls: cls.__name__)
-        listing += [title(advice.rstrip('.'), '-'), '.. toctree::', '']
+        listing += [title(heading, '-'), '.. toctree::', '']
         listing += [f'   errors/{cls.__name__}' for cls in classes]
         listing.append('')
         for cls in classes:
@@ -93,7 +107,10 @@ def _below(base: type[exception.ZsbmError]) -> Iterator[type]:
 
 def _error(cls: Any, advice: str) -> str:
     message = str(cls(**cls.EXAMPLE))
-    quoted = '\n'.join(f'   {line}' for line in message.splitlines())
+    quoted = '\n'.join(
+        textwrap.indent(textwrap.fill(line, 76), '   ')
+        for line in message.splitlines()
+    )
     fields = [
         (f'``{name}``', escaped(str(value)))
         for name, value in cls.EXAMPLE.items()
@@ -109,7 +126,19 @@ def _error(cls: Any, advice: str) -> str:
     ]
     if fields:
         parts.append(table(('Field', 'For example'), fields))
+    raised = ', '.join(f'``{path}``' for path in _raised_in(cls.__name__))
+    if raised:
+        parts.append(f'Raised in {raised}.\n')
     return '\n'.join(parts)
+
+
+def _raised_in(name: str) -> list[str]:
+    word = re.compile(rf'\b{name}\(')
+    return [
+        str(path.relative_to(TOP))
+        for path in sorted((TOP / 'zsbm_ironic').rglob('*.py'))
+        if path.name != 'exception.py' and word.search(path.read_text())
+    ]
 
 
 def drivers() -> str:
