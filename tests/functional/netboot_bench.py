@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import fixtures
 
@@ -28,13 +28,16 @@ CAPABILITIES = '+net_bind_service,+net_raw,+net_admin'
 NODE = '6f1d2a0e-5e0f-4a44-9d2c-0d7d5d2f0001'
 PORT = '6f1d2a0e-5e0f-4a44-9d2c-0d7d5d2f0002'
 
+SUBNETS = (
+    'cidr:198.51.100.0/24,range:198.51.100.50-198.51.100.99',
+    'cidr:203.0.113.0/24,range:203.0.113.50-203.0.113.99,relayed:true',
+)
 CONFIGURATION = """\
 [DEFAULT]
 use_stderr = true
 [zsbm_netboot]
 interface = br0
-subnets = cidr:198.51.100.0/24,range:198.51.100.50-198.51.100.99
-subnets = cidr:203.0.113.0/24,range:203.0.113.50-203.0.113.99,relayed:true
+{subnets}
 desired_dir = {root}/desired
 status_dir = {root}/status
 run_dir = {root}/run
@@ -66,12 +69,14 @@ class NetbootBench(fixtures.Fixture):
     """The wire, the directories and the service.
 
     :param extra: lines added to [zsbm_netboot].
-    :param started: whether the service is started at once.
+    :param subnets: lines of the option of that name.
     """
 
-    def __init__(self, extra: str = '', started: bool = True) -> None:
+    def __init__(
+        self, extra: str = '', subnets: Sequence[str] = SUBNETS
+    ) -> None:
         self._extra = extra
-        self._started = started
+        self._subnets = subnets
         self.service: subprocess.Popen[bytes] | None = None
 
     def _setUp(self) -> None:
@@ -90,11 +95,14 @@ class NetbootBench(fixtures.Fixture):
         self.log = self.root / 'service.log'
         self.config = self.root / 'ironic.conf'
         self.config.write_text(
-            CONFIGURATION.format(root=self.root, extra=self._extra)
+            CONFIGURATION.format(
+                root=self.root,
+                extra=self._extra,
+                subnets='\n'.join(f'subnets = {one}' for one in self._subnets),
+            )
         )
         self.addCleanup(self.stop)
-        if self._started:
-            self.start()
+        self.start()
 
     def ip(self, *words: str) -> str:
         """Run `ip`."""

@@ -51,6 +51,12 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+# What the owner of a node can have set, and where.
+_HINTS = {
+    'client_id': ". Correct client-id in the port's extra field: pairs of "
+    'hexadecimal digits with colons between them.',
+}
+
 _UUID = r'[0-9a-fA-F-]{36}'
 _OPTION = _object(
     {
@@ -179,9 +185,11 @@ def parse(text: str | bytes, mac: str) -> Record:
 def _check(data: Any, mac: str) -> None:
     error = jsonschema.exceptions.best_match(_VALIDATOR.iter_errors(data))
     if error is not None:
-        where = '.'.join(str(step) for step in error.path) or 'record'
+        path = [str(step) for step in error.absolute_path]
+        where = '.'.join(path) or 'record'
+        hint = _HINTS.get(where, '')
         raise exception.DesiredRecordInvalid(
-            mac=mac, problem=f'{where}: {error.message[:200]}'
+            mac=mac, problem=f'{where}: {error.message[:200]}{hint}'
         )
 
 
