@@ -4,6 +4,7 @@
 import http.client
 import os
 import pathlib
+import re
 import socket
 import threading
 import time
@@ -229,3 +230,12 @@ class ListenOption(test_base.BaseTestCase):
             self.assertRaises(
                 ValueError, conf.set_override, 'listen', bad, group
             )
+
+
+class Documented(test_base.BaseTestCase):
+    def test_the_page_lists_each_metric_and_no_other(self):
+        page = pathlib.Path(__file__).parents[3] / (
+            'doc/source/admin/monitoring.rst'
+        )
+        listed = re.findall(r'\* - ``(baremetal_\w+)``', page.read_text())
+        self.assertEqual(sorted(collector.METRICS), sorted(listed))
