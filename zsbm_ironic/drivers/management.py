@@ -40,11 +40,8 @@ _WORDS = {device: word for word, device in _DEVICES.items()}
 LED = 'identify'
 
 
-def _redfish_only(name: str, *, skip: bool = False) -> Callable[..., Any]:
-    """Return upstream's method, refused on a node that speaks IPMI.
-
-    :param skip: do nothing on such a node, instead of refusing.
-    """
+def _redfish_only(name: str) -> Callable[..., Any]:
+    """Return upstream's method, refused on a node that speaks IPMI."""
     upstream = getattr(redfish_management.RedfishManagement, name)
 
     @functools.wraps(upstream)
@@ -52,8 +49,6 @@ def _redfish_only(name: str, *, skip: bool = False) -> Callable[..., Any]:
         access.refresh(task)
         if not access.is_ipmi(task.node):
             return upstream(self, task, *args, **kwargs)
-        if skip:
-            return None
         raise ironic_exception.UnsupportedDriverExtension(
             driver=f'{task.node.driver} over IPMI', extension=name
         )
@@ -89,6 +84,19 @@ class ZsbmManagement(
     def enrol(self, task: task_manager.TaskManager) -> None:
         """Find the protocol, check the login, fill upstream's keys."""
         enrolment.enrol(task)
+        task.zsbm_enrolled = True
+
+    @ironic_base.verify_step(priority=1)
+    @translated
+    def verify_bmc_clock(self, task: task_manager.TaskManager) -> None:
+        """Set the clock of a Redfish BMC, where `enrol` went well.
+
+        Ironic runs every verify step, and the last error is the one that
+        people see: a second one would hide why `enrol` failed.
+        """
+        enrolled = getattr(task, 'zsbm_enrolled', False)
+        if enrolled and not access.is_ipmi(task.node):
+            super().verify_bmc_clock(task)
 
     @translated
     def get_supported_boot_devices(
@@ -288,7 +296,6 @@ class ZsbmManagement(
     detach_virtual_media = _redfish_only('detach_virtual_media')
     update_firmware = _redfish_only('update_firmware')
     set_bmc_clock = _redfish_only('set_bmc_clock')
-    verify_bmc_clock = _redfish_only('verify_bmc_clock', skip=True)
     clear_secure_boot_keys = _redfish_only('clear_secure_boot_keys')
     reset_secure_boot_keys_to_default = _redfish_only(
         'reset_secure_boot_keys_to_default'
