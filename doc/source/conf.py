@@ -16,7 +16,9 @@ extensions = [
     'zsbm_reference',
 ]
 master_doc = 'index'
-exclude_patterns = ['_ext']
+exclude_patterns = ['_ext', '_templates']
+# The licence of the theme's footer is not ours.
+templates_path = ['_templates']
 html_theme = 'openstackdocs'
 pygments_style = 'native'
 # Shell sessions with line breaks inside quotes are no fault.

@@ -117,7 +117,12 @@ def environment():
 
 
 class Ironic:
-    """One service: its folder, its process and clients for its API."""
+    """One service: its folder, its process and clients for its API.
+
+    :ivar bin: where its programs are: another environment for other code.
+    """
+
+    bin = BIN
 
     def __init__(self, options=None):
         self.root = pathlib.Path(tempfile.mkdtemp(prefix='zsbm-functional-'))
@@ -148,7 +153,7 @@ class Ironic:
             self._make_database(arguments)
         with (self.root / 'out').open('ab') as out:
             self.process = subprocess.Popen(  # noqa: S603
-                [str(BIN / 'ironic'), *arguments],
+                [str(self.bin / 'ironic'), *arguments],
                 stdout=out,
                 stderr=out,
                 env=environment(),
@@ -175,7 +180,7 @@ class Ironic:
             shutil.copyfile(kept, made)
             return
         done = subprocess.run(  # noqa: S603
-            [str(BIN / 'ironic-dbsync'), *arguments, 'create_schema'],
+            [str(self.bin / 'ironic-dbsync'), *arguments, 'create_schema'],
             capture_output=True,
             text=True,
             timeout=STARTING_S,
