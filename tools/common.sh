@@ -102,10 +102,13 @@ venv_ready() {
     inputs=(constraints.txt requirements.txt test-requirements.txt
         doc/requirements.txt setup.cfg pyproject.toml)
     wanted=$(cd "$top" && sha256sum "${inputs[@]}" | sha256sum)
+    # One at a time; in place, because a lab may be running out of it.
+    exec 9> "$venv.lock"
+    flock 9
     if [ "$(cat "$venv/.inputs" 2>/dev/null)" != "$wanted" ]; then
         say "making the Python environment $venv"
-        rm -rf "$venv"
-        "$python" -m venv "$venv"
+        "$venv/bin/python" -c 'import pip' 2>/dev/null \
+            || "$python" -m venv --clear "$venv"
         "$venv/bin/pip" install -q --disable-pip-version-check \
             -c "$top/constraints.txt" uv 2>/dev/null \
             || "$venv/bin/pip" install -c "$top/constraints.txt" uv
@@ -115,6 +118,7 @@ venv_ready() {
             -e '.[conductor,ramdisk,netboot,cli,lab]')
         printf '%s\n' "$wanted" > "$venv/.inputs"
     fi
+    exec 9>&-
     PATH=$venv/bin:$PATH
     export PATH
 }
