@@ -16,7 +16,7 @@ CLONE_NEWNET = 0x40000000
 ETH_P_ALL = 3
 
 VENDOR_CLASS, USER_CLASS, CLIENT_ARCH, UUID, IPXE = 60, 77, 93, 97, 175
-WANTED = bytes([1, 3, 6, 43, 60, 66, 67, 150])
+WANTED = bytes([1, 3, 6, 43, 60, 66, 67, 150, IPXE])
 
 
 def socket_in(namespace, *arguments):

@@ -55,6 +55,13 @@ class TestAddresses(TestCase):
         self.assertIsNone(self.client(STRANGER).discover())
         self.assertEqual([], self.bench.status.events(STRANGER))
 
+    def test_a_stranger_that_asks_for_an_address_is_not_refused_it(self):
+        # Another server's client: a NAK would take its address away.
+        self.bench.serve(MAC)
+        offer = self.client().discover()
+        stranger = self.client(STRANGER)
+        self.assertIsNone(stranger.request(offer))
+
     def test_firmware_ipxe_and_system_get_one_address(self):
         self.bench.serve(MAC, script=SCRIPT)
         for options in (
@@ -141,6 +148,8 @@ class TestLoaders(TestCase):
             options = dhcp_client.firmware(code, ipxe=True)
             answer = self.client(options=options).lease()
             self.assertEqual(SCRIPT, dhcp_client.bootfile(answer))
+            # no-pxedhcp: without it iPXE waits for a second server.
+            self.assertEqual(b'\xb0\x01\x01', answer.options[175][:3])
 
     def test_unknown_firmware_gets_an_address_and_no_loader(self):
         self.bench.serve(MAC, script=SCRIPT)

@@ -46,6 +46,9 @@ def configuration(own: settings.Settings) -> str:
     for index, subnet in enumerate(own.subnets):
         lines += _subnet(f'subnet{index}', subnet, own.lease_time_s)
     lines += ['dhcp-match=set:ipxe,175', 'dhcp-userclass=set:ipxe,iPXE']
+    # no-pxedhcp (https://ipxe.org/cfg): else iPXE waits 2 s at each boot for
+    # a second server that tells the boot file.
+    lines += ['dhcp-option=tag:ipxe,encap:175,176,1b']
     lines += ['dhcp-vendorclass=set:http,HTTPClient']
     for architecture in own.architectures:
         lines += _architecture(architecture, own)
