@@ -88,7 +88,7 @@ class TestManage(ironic_service.TestCase):
         # Through upstream's own session: boot mode and Secure Boot.
         found = self.api.get_node(node)
         self.assertEqual('uefi', found.boot_mode)
-        self.assertIs(False, found.secure_boot)
+        self.assertIs(False, found.is_secure_boot)
 
     def test_before_manage_it_says_so(self):
         bmc = self.useFixture(bmcs.SushyToolsBmc())
