@@ -110,7 +110,7 @@ class Tests:
                 *([self.regex] if self.regex else []),
             ]
             status = self._decode(argv, limit_s, env, outcome, errors)
-            if status != 0 or not outcome.passed or outcome.failed:
+            if status != 0 or not (outcome.passed or outcome.failed):
                 errors.seek(0)
                 text = errors.read().decode(errors='replace').strip()
                 _say(f'---- standard error, its end\n{text[-4000:]}')

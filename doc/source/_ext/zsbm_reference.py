@@ -15,10 +15,11 @@ import pathlib
 import re
 import tempfile
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, ClassVar
 
 from sphinx.application import Sphinx
+from sphinx.util import docutils
 
 from zsbm_ironic.common import exception
 from zsbm_ironic.status import releases
@@ -326,11 +327,7 @@ def write(app: Sphinx) -> None:
     pages = dict(errors())
     pages['drivers'] = drivers()
     pages['releases'] = supported()
-    includes = {'house': house(), 'results': results()}
-    wanted = {
-        **{f'{name}.rst': text for name, text in pages.items()},
-        **{f'{name}.inc': text for name, text in includes.items()},
-    }
+    wanted = {f'{name}.rst': text for name, text in pages.items()}
     for path in folder.rglob('*'):
         if path.is_file() and str(path.relative_to(folder)) not in wanted:
             path.unlink()
@@ -341,7 +338,22 @@ def write(app: Sphinx) -> None:
             path.write_text(text)
 
 
+class Generated(docutils.SphinxDirective):
+    """`.. generated:: house`: a part of a page that is made from the code."""
+
+    required_arguments = 1
+    makers: ClassVar[dict[str, Callable[[], str]]] = {
+        'house': house,
+        'results': results,
+    }
+
+    def run(self) -> list[Any]:
+        """Return the nodes of the part."""
+        return self.parse_text_to_nodes(self.makers[self.arguments[0]]())
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx."""
+    app.add_directive('generated', Generated)
     app.connect('builder-inited', write)
     return {'parallel_read_safe': True}
