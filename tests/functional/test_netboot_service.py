@@ -21,10 +21,13 @@ SCRIPT = 'http://198.51.100.1:8080/boot.ipxe'
 
 class TestCase(base.BaseTestCase):
     extra = ''
+    subnets = netboot_bench.SUBNETS
 
     def setUp(self):
         super().setUp()
-        self.bench = self.useFixture(netboot_bench.NetbootBench(self.extra))
+        self.bench = self.useFixture(
+            netboot_bench.NetbootBench(self.extra, self.subnets)
+        )
 
     def client(self, mac=MAC, options=None, namespace=None):
         one = dhcp_client.Client(
@@ -308,6 +311,15 @@ class TestProcesses(TestCase):
         )
         self.assertRaises(AssertionError, self.bench.start)
         self.assertIn('ends before it begins', self.bench.log.read_text())
+
+
+class TestNoSubnets(TestCase):
+    subnets = ()
+
+    def test_tftp_and_http_are_served_and_dhcp_is_not(self):
+        netboot_bench.wait_for(lambda: len(self.bench.children()) == 2)
+        self.assertEqual({'tftp', 'http'}, set(self.bench.children()))
+        self.assertIsNone(self.client().discover(1))
 
 
 class TestHostileRecords(TestCase):

@@ -47,7 +47,9 @@ OPTS = [
             'that says so. gateway: the default router, none if left out. '
             'dns: name servers with semicolons between them. relayed:true: '
             'requests come through a DHCP relay. physical_network: only '
-            'ports with this physical_network get an address here. '
+            'ports with this physical_network get an address here. Without a '
+            'line the service answers no DHCP: for [dhcp]dhcp_provider = '
+            'neutron. '
             'Example: cidr:198.51.100.0/24,'
             'range:198.51.100.50-198.51.100.99,gateway:198.51.100.1'
         ),

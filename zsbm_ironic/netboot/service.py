@@ -78,7 +78,13 @@ class Service:
             *('-p', str(own.run_dir), '-e', 'stderr'),
             *('-c', str(own.run_dir / nginx.CONFIGURATION)),
         )
-        self._children = (self._dhcp, self._tftp, self._http)
+        # Without a subnet somebody else (Neutron) answers DHCP.
+        self._children: tuple[supervisor.Child, ...] = (
+            self._tftp,
+            self._http,
+        )
+        if own.subnets:
+            self._children = (self._dhcp, *self._children)
         self._neighbours = neighbours.Neighbours(own)
 
     def run(self) -> None:
@@ -126,8 +132,9 @@ class Service:
             dnsmasq.TFTP_CONFIGURATION, dnsmasq.tftp_configuration(own)
         )
         self._render(nginx.CONFIGURATION, nginx.configuration(own))
-        self._load()
-        self._prune()
+        if own.subnets:
+            self._load()
+            self._prune()
 
     def _render(self, name: str, text: str) -> bool:
         target = self._own.run_dir / name
@@ -151,7 +158,7 @@ class Service:
 
     def _follow(self) -> None:
         now = time.monotonic()
-        if now < self._next_apply:
+        if now < self._next_apply or not self._own.subnets:
             return
         if self._desired.generation() == self._generation:
             return

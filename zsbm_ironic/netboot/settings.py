@@ -66,8 +66,6 @@ def from_conf(conf: cfg.ConfigOpts) -> Settings:
     if not group.interface:
         raise _invalid('interface', 'the service needs it, and it is unset.')
     lines = subnets.parse(group.subnets or ())
-    if not lines:
-        raise _invalid('subnets', 'at least one is needed.')
     return Settings(
         interface=group.interface,
         listen_address=_listen_address(group),
