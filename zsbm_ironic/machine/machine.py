@@ -58,14 +58,18 @@ class Machine:
         """QEMU's process id, or None when the machine is off.
 
         The command line of the process has to name our pid file: a pid that
-        was given to another process since is not ours.
+        was given to another process since is not ours. QEMU removes its pid
+        file while it still holds taps and images, so a copy is asked too.
         """
-        try:
-            pid = int(self.spec.pid_file.read_text())
-            words = pathlib.Path(f'/proc/{pid}/cmdline').read_bytes()
-        except (OSError, ValueError):
-            return None
-        return pid if os.fsencode(self.spec.pid_file) in words else None
+        for path in (self.spec.pid_file, self._last_pid_file):
+            try:
+                pid = int(path.read_text())
+                words = pathlib.Path(f'/proc/{pid}/cmdline').read_bytes()
+            except (OSError, ValueError):
+                continue
+            if os.fsencode(self.spec.pid_file) in words:
+                return pid
+        return None
 
     @property
     def is_running(self) -> bool:
@@ -155,12 +159,14 @@ class Machine:
             accel = self.spec.accelerator
             if accel == 'auto':
                 accel = accelerator.choose(self.spec.arch)
+            self._last_pid_file.unlink(missing_ok=True)
             process.run(
                 command.arguments(
                     self.spec, [choice.next_boot], accel, self.media
                 ),
                 timeout_s=_START_TIMEOUT_S,
             )
+            _replace(self._last_pid_file, self.spec.pid_file.read_text())
             if choice.once is not None:
                 # The firmware has its list already: what is set now counts
                 # from the next reset on.
@@ -228,6 +234,10 @@ class Machine:
     @property
     def _boot_file(self) -> pathlib.Path:
         return self.spec.state_dir / 'boot.json'
+
+    @property
+    def _last_pid_file(self) -> pathlib.Path:
+        return self.spec.state_dir / 'last-pid'
 
     @property
     def _media_file(self) -> pathlib.Path:
