@@ -49,7 +49,8 @@ def choose_addresses(
 ) -> tuple[str, ...]:
     """Return one address of each subnet that serves a port.
 
-    :param current: what the port has; kept where a range still holds it.
+    :param current: what the port has; kept as long as it lies in the subnet,
+        so that a node may move between servers whose ranges differ.
     :param taken: what other ports and this host have.
     :raises NetbootRangeUsedUp: a subnet has none left.
     """
@@ -63,7 +64,7 @@ def choose_addresses(
         kept = [
             address
             for address in have
-            if subnet.first <= address <= subnet.last and address not in taken
+            if address in subnet.cidr and address not in taken
         ]
         chosen.append(kept[0] if kept else subnets.assign(mac, subnet, taken))
     return tuple(str(address) for address in chosen)

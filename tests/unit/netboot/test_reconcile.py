@@ -159,10 +159,14 @@ class TestChooseAddresses(base.BaseTestCase):
         current = ('198.51.100.11', '203.0.113.17')
         self.assertEqual(current, self.choose('rack1', current))
 
-    def test_what_is_out_of_range_or_taken_is_not(self):
+    def test_what_another_server_gave_in_the_same_subnet_is_kept(self):
+        current = ('198.51.100.99', '203.0.113.17')
+        self.assertEqual(current, self.choose('rack1', current))
+
+    def test_what_is_of_another_subnet_or_taken_is_not(self):
         chosen = self.choose(
             'rack1',
-            ('198.51.100.99', '203.0.113.17'),
+            ('198.18.0.99', '203.0.113.17'),
             ('198.51.100.10', '203.0.113.17'),
         )
         self.assertEqual('198.51.100.11', chosen[0])
