@@ -110,10 +110,20 @@ class TestDeploy(ironic_service.TestCase):
         )
         self.assertEqual(0, status, output)
         told = [line.split()[:3] for line in output.splitlines()]
-        self.assertEqual(['conductor', 'deploy-step', 'deploy'], told[0])
-        self.assertEqual(['agent', 'agent-up'], told[1][:2])
         self.assertEqual(
-            ['conductor', 'deploy-step', 'boot_instance'], told[-1]
+            [
+                ['conductor', 'deploy-step', 'deploy'],
+                ['bmc', 'rebooting'],
+                ['agent', 'agent-up'],
+                ['conductor', 'deploy-step', 'check_ramdisk'],
+                ['conductor', 'deploy-step', 'write_image'],
+                ['conductor', 'deploy-step', 'prepare_instance_boot'],
+                ['conductor', 'deploy-step', 'tear_down_agent'],
+                ['conductor', 'deploy-step', 'switch_to_tenant_network'],
+                ['conductor', 'deploy-step', 'boot_instance'],
+                ['bmc', 'power-on'],
+            ],
+            [words[:2] if words[0] == 'agent' else words for words in told],
         )
 
     def test_a_heartbeat_that_meets_a_locked_node_is_not_lost(self):

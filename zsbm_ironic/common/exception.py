@@ -358,15 +358,15 @@ class RamdiskUnsuitable(FixSettings):
 
     template = (
         'Node {node}: the deploy ramdisk has {found}; this conductor needs '
-        'the in-band part of zsbm-ironic, version {wanted} or newer. Rebuild '
-        'the ramdisk with this release in it (pip install '
-        '"zsbm-ironic[ramdisk]") and set it as driver_info deploy_ramdisk '
-        'or [conductor]deploy_ramdisk; or deploy this node without '
-        'it: openstack baremetal node set {node} --deploy-interface direct.'
+        'version {wanted} or newer. Rebuild the ramdisk with this release in '
+        'it (pip install "zsbm-ironic[ramdisk]") and set it as driver_info '
+        'deploy_ramdisk or [conductor]deploy_ramdisk; or deploy this node '
+        'without it: openstack baremetal node set {node} --deploy-interface '
+        'direct.'
     )
     EXAMPLE = {
         'node': 'web-3',
-        'found': 'its version 1.0',
+        'found': 'in-band part 1.0',
         'wanted': '1.2',
     }
 

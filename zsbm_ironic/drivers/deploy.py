@@ -85,7 +85,8 @@ class ZsbmDeploy(agent.AgentDeploy):
             except ironic_exception.NodeLocked as exc:
                 LOG.warning('Heartbeat dropped, the next one counts: %s', exc)
                 return
-        if not task.node.driver_internal_info.get('agent_url'):
+        first = not task.node.driver_internal_info.get('agent_url')
+        if first and self.heartbeat_allowed(task.node):
             url = args[0] if args else kwargs.get('callback_url', '')
             events.note(task.node.uuid, 'agent', 'agent-up', url)
         super().heartbeat(task, *args, **kwargs)
@@ -175,12 +176,12 @@ def unsuitable(versions: dict[str, str]) -> str | None:
     """
     found = versions.get(version.MANAGER_NAME)
     if found is None:
-        return 'none of it (a stock ramdisk)'
+        return 'no in-band part of zsbm-ironic (a stock ramdisk)'
     try:
         too_old = version.parse(found) < version.parse(MINIMUM_IN_BAND_VERSION)
     except ValueError:
-        return f'its version {found!r}, which is not a version'
-    return f'its version {found}' if too_old else None
+        return f'in-band part {found!r}, which is not a version'
+    return f'in-band part {found}' if too_old else None
 
 
 def _agent_powers_off(task: task_manager.TaskManager) -> bool:

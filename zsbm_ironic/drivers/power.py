@@ -20,7 +20,7 @@ from ironic.drivers.modules.redfish import power as redfish_power
 
 from zsbm_ironic.bmc import base
 from zsbm_ironic.bmc import credentials as bmc_credentials
-from zsbm_ironic.drivers import access, enrolment
+from zsbm_ironic.drivers import access, enrolment, events
 from zsbm_ironic.drivers.translate import translated
 
 _STATES = {
@@ -70,6 +70,7 @@ class ZsbmPower(redfish_power.RedfishPower):
 
         :param timeout: seconds; None is ironic's option for that state.
         """
+        _note(task, power_state)
         access.refresh(task)
         if not access.is_ipmi(task.node):
             access.ask(task, lambda bmc: bmc.get_power())
@@ -102,6 +103,7 @@ class ZsbmPower(redfish_power.RedfishPower):
 
         :param timeout: seconds for each of the two.
         """
+        _note(task, states.REBOOT)
         access.refresh(task)
         current = access.ask(task, lambda bmc: bmc.get_power())
         if not access.is_ipmi(task.node):
@@ -126,6 +128,11 @@ class ZsbmPower(redfish_power.RedfishPower):
             states.SOFT_REBOOT,
             states.SOFT_POWER_OFF,
         ]
+
+
+def _note(task: task_manager.TaskManager, power_state: str) -> None:
+    """Tell the timeline what the BMC is about to be told."""
+    events.note(task.node.uuid, 'bmc', power_state.replace(' ', '-'))
 
 
 def _act(
