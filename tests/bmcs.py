@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pyghmi.ipmi import bmc as pyghmi_bmc
+from pyghmi.ipmi import command as ipmi_command
 
 from zsbm_ironic.bmc import trust
 
@@ -50,6 +51,17 @@ class _Bmc(pyghmi_bmc.Bmc):
         self.power = 'off'
         self.boot_device = 'default'
         self.actions = []
+        self.boot_flags = []
+
+    def set_system_boot_options(self, request, session):
+        """Note boot flags; take selectors that pyghmi has no name for."""
+        data = bytes(request['data'])
+        if data[0] == 5:
+            self.boot_flags.append(data[1:3])
+            if (data[2] >> 2) & 15 not in ipmi_command.boot_devices:
+                session.send_ipmi_response()
+                return
+        super().set_system_boot_options(request, session)
 
     def get_power_state(self):
         return self.power

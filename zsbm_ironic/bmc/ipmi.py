@@ -19,7 +19,7 @@ from pyghmi import exceptions as pyghmi_exc
 from pyghmi.ipmi import command as pyghmi_command
 from pyghmi.ipmi.oem import generic
 
-from zsbm_ironic.bmc import base, rmcp
+from zsbm_ironic.bmc import base, quirks, rmcp
 from zsbm_ironic.bmc import credentials as bmc_credentials
 from zsbm_ironic.common import exception
 
@@ -52,11 +52,6 @@ BOOT_DEVICES = {
     base.BootDevice.SAFE: 0x0C,
     base.BootDevice.CDROM: 0x14,
     base.BootDevice.BIOS: 0x18,
-}
-# A vendor's own selector, by lower-case maker and by whether the EFI bit is
-# set. Supermicro: FAQ 25559, "UEFI hard disk" is 0x24.
-VENDOR_BOOT_DEVICES = {
-    ('supermicro', True): {base.BootDevice.DISK: 0x24},
 }
 # IANA private enterprise numbers, for machines whose FRU names nobody.
 MAKERS = {
@@ -212,19 +207,19 @@ class IpmiBmc:
         self,
         setting: base.BootSetting,
         *,
-        vendor: str = '',
+        quirk: quirks.Quirk = quirks.NONE,
         keep_past_timeout: bool = True,
     ) -> None:
         """Set the boot flags (section 28.12, table 28-14).
 
         :param setting: what to boot from; its `efi` sets the EFI bit.
-        :param vendor: maker in lower case, for selectors of its own.
+        :param quirk: how this maker's BMCs differ.
         :param keep_past_timeout: tell the BMC first not to forget the flags
             after 60 s; a BMC without that parameter is left alone.
         """
         if setting.device is None:
             raise ValueError('a boot device is needed')
-        if keep_past_timeout:
+        if keep_past_timeout and not quirk.keeps_boot_flags:
             try:
                 self._ask(
                     'boot flag timeout',
@@ -235,7 +230,7 @@ class IpmiBmc:
             except exception.BmcUnsupported as exc:
                 LOG.info('%s Boot flags may be lost after 60 s.', exc)
         efi = bool(setting.efi)
-        own = VENDOR_BOOT_DEVICES.get((vendor, efi), {})
+        selectors = BOOT_DEVICES | dict(quirk.boot_devices(efi))
         flags = FLAGS_VALID
         flags |= FLAGS_PERSISTENT if setting.persistent else 0
         flags |= FLAGS_EFI if efi else 0
@@ -245,27 +240,33 @@ class IpmiBmc:
             SET_BOOT_OPTIONS,
             BOOT_FLAGS,
             flags,
-            own.get(setting.device, BOOT_DEVICES[setting.device]),
+            selectors[setting.device],
             0,
             0,
             0,
         )
 
-    def get_boot_device(self) -> base.BootSetting:
-        """Return the boot flags (section 28.13)."""
+    def get_boot_device(
+        self, quirk: quirks.Quirk = quirks.NONE
+    ) -> base.BootSetting:
+        """Return the boot flags (section 28.13).
+
+        :param quirk: how this maker's BMCs differ.
+        """
         answer = self._ask(
             'get boot device', CHASSIS, GET_BOOT_OPTIONS, BOOT_FLAGS, 0, 0
         )
         # Bit 7 of byte 2: the parameter is locked or invalid.
         if len(answer) < 4 or answer[1] & 0x80 or not answer[2] & FLAGS_VALID:
             return base.BootSetting(None, None)
+        efi = bool(answer[2] & FLAGS_EFI)
         selectors = {number: device for device, number in BOOT_DEVICES.items()}
-        for own in VENDOR_BOOT_DEVICES.values():
-            selectors |= {number: device for device, number in own.items()}
+        for device, number in quirk.boot_devices(efi).items():
+            selectors[number] = device
         return base.BootSetting(
             selectors.get(answer[3] & DEVICE_MASK),
             bool(answer[2] & FLAGS_PERSISTENT),
-            bool(answer[2] & FLAGS_EFI),
+            efi,
         )
 
     def identify(self, lit: bool) -> None:

@@ -22,7 +22,7 @@ from ironic.drivers import utils as driver_lib
 from ironic.drivers.modules.redfish import management as redfish_management
 from oslo_utils import strutils
 
-from zsbm_ironic.bmc import base
+from zsbm_ironic.bmc import base, quirks
 from zsbm_ironic.bmc import credentials as bmc_credentials
 from zsbm_ironic.common import ironic_compat
 from zsbm_ironic.drivers import access, enrolment, metrics, sensors
@@ -134,14 +134,14 @@ class ZsbmManagement(
         setting = base.BootSetting(
             _DEVICES[device], persistent, _boots_efi(node)
         )
-        vendor = str(node.properties.get('vendor') or '').lower()
+        quirk = _quirk(node)
         keep = _flag(
             node, 'ipmi_disable_boot_timeout', CONF.ipmi.disable_boot_timeout
         )
         access.ask(
             task,
             lambda bmc: bmc.set_boot_device(
-                setting, vendor=vendor, keep_past_timeout=keep
+                setting, quirk=quirk, keep_past_timeout=keep
             ),
         )
 
@@ -164,7 +164,8 @@ class ZsbmManagement(
                 'boot_device': info['persistent_boot_device'],
                 'persistent': True,
             }
-        found = access.ask(task, lambda bmc: bmc.get_boot_device())
+        quirk = _quirk(node)
+        found = access.ask(task, lambda bmc: bmc.get_boot_device(quirk))
         return {
             'boot_device': _WORDS.get(found.device),
             'persistent': found.persistent,
@@ -305,6 +306,10 @@ class ZsbmManagement(
 def _flag(node: Any, key: str, default: bool) -> bool:
     value = node.driver_info.get(key)
     return bool(strutils.bool_from_string(default if value is None else value))
+
+
+def _quirk(node: Any) -> quirks.Quirk:
+    return quirks.of(str(node.properties.get('vendor') or ''))
 
 
 def _boots_efi(node: Any) -> bool:
