@@ -19,7 +19,12 @@ from typing import Any
 from tests.matrix import checks
 
 FOLDER = checks.TOP / 'tests' / 'results'
-NOT_CODE = ('doc/', 'releasenotes/', 'tests/results/')
+NOT_CODE = (
+    'benchmarks/results/',
+    'doc/',
+    'releasenotes/',
+    'tests/results/',
+)
 
 
 class State(enum.Enum):

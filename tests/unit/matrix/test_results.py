@@ -43,6 +43,7 @@ class TreeHashTest(testtools.TestCase):
         self._write('doc/source/index.rst', 'x')
         self._write('releasenotes/notes/a.yaml', 'x')
         self._write('tests/results/checks/unit.json', '{}')
+        self._write('benchmarks/results/deploy.json', '{}')
         self.assertEqual(self.first, results.tree_hash(self.top))
 
     def test_ignored_file_does_not_change_the_hash(self) -> None:
