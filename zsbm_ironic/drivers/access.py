@@ -223,20 +223,53 @@ def fill(node: Any, *, adopt: bool) -> bool:
     return True
 
 
-def refresh(task: Any) -> None:
-    """Let filled keys follow a change of bmc_*, and put back a pin's file.
+def refresh(task: Any, *, contact: bool = True) -> None:
+    """Let filled keys follow a change of bmc_*, and keep the pin's file.
 
     Called before anything that may reach upstream's interfaces. With a
     shared lock the change is for this task only; the next exclusive one
     saves it.
+
+    :param contact: whether the BMC may be asked for a certificate that was
+        pinned after `manage`.
+    :raises BmcCertificateChanged: it shows another one.
     """
     node = task.node
-    if fill(node, adopt=False) and not task.shared:
+    before = node.driver_internal_info.get(KEY)
+    pinned = credentials(node).trust.fingerprint
+    if pinned and before:
+        keep_pin(node, pinned, contact)
+    changed = fill(node, adopt=False)
+    if not task.shared and (
+        changed or before != node.driver_internal_info.get(KEY)
+    ):
         node.save()
+
+
+def keep_pin(node: Any, pinned: str, contact: bool) -> None:
+    """Have the pinned certificate as a file, for upstream's interfaces.
+
+    Another conductor may have written it, or nobody yet: the certificate is
+    in what is known of the node, or is asked for.
+    """
     facts = known(node)
-    pem = facts.get('certificate')
-    if pem and facts.get('fingerprint'):
-        pins().write(facts['fingerprint'], pem)
+    if facts.get('fingerprint') != pinned or not facts.get('certificate'):
+        if not contact:
+            return
+        found = credentials(node)
+        shown = trust.check(found.address, found.redfish.port, found.trust)
+        facts = {'fingerprint': pinned, 'certificate': shown.pem}
+        remember(node, **facts)
+    try:
+        pins().write(pinned, facts['certificate'])
+    except OSError as exc:
+        raise exception.BmcSettingInvalid(
+            key='bmc_cert_fingerprint',
+            reason=(
+                "the certificate cannot be kept for upstream's interfaces: "
+                f'{exc}. Check [zsbm_bmc]certificate_dir.'
+            ),
+        ) from exc
 
 
 def being_managed(task: Any) -> bool:

@@ -11,7 +11,6 @@ from typing import Any
 from oslo_log import log
 
 from zsbm_ironic.bmc import base, detect
-from zsbm_ironic.common import exception
 from zsbm_ironic.drivers import access
 
 LOG = log.getLogger(__name__)
@@ -51,26 +50,17 @@ def enrol(task: Any) -> None:
         facts |= access.ask(task, _ipmi_facts)
     pinned = found.trust.fingerprint
     facts['fingerprint'] = pinned
-    if pinned and facts.get('certificate'):
-        try:
-            access.pins().write(pinned, facts['certificate'])
-        except OSError as exc:
-            raise exception.BmcSettingInvalid(
-                key='bmc_cert_fingerprint',
-                reason=(
-                    "the certificate cannot be kept for upstream's "
-                    f'interfaces: {exc}. Check [zsbm_bmc]certificate_dir.'
-                ),
-            ) from exc
-    else:
+    if not pinned:
         facts['certificate'] = None
+    access.remember(node, **facts)
+    if pinned and facts.get('certificate'):
+        access.keep_pin(node, pinned, contact=False)
     if not found.trust.verify and found.redfish.scheme == 'https':
         LOG.warning(
             'Node %s: the certificate of its BMC is not verified at all. '
             'Set bmc_cert_fingerprint instead of bmc_verify_ca=false.',
             node.uuid,
         )
-    access.remember(node, **facts)
     access.fill(node, adopt=True)
     node.save()
 

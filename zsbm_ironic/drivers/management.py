@@ -77,7 +77,7 @@ class ZsbmManagement(
             access.credentials(task.node)
             return
         access.decided(task.node)
-        access.refresh(task)
+        access.refresh(task, contact=False)
 
     @ironic_base.verify_step(priority=90)
     @translated

@@ -48,7 +48,7 @@ class ZsbmPower(redfish_power.RedfishPower):
             access.credentials(task.node)
             return
         access.decided(task.node)
-        access.refresh(task)
+        access.refresh(task, contact=False)
 
     @translated
     def get_power_state(self, task: task_manager.TaskManager) -> str:
