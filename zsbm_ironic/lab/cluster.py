@@ -10,6 +10,7 @@ on the same provisioning network. Called by `zsbm-lab up --conductors 2`.
 import os
 import pathlib
 import secrets
+import shutil
 import socket
 
 from zsbm_ironic.common import process
@@ -78,6 +79,7 @@ def database(state: pathlib.Path) -> daemon.Daemon:
     ironic.folder(root, own, 0o750)
     who = daemon.Identity(*own)
     if not (root / 'made').exists():
+        shutil.rmtree(data, ignore_errors=True)
         process.run(
             [
                 *who.argv(),

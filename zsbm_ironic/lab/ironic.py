@@ -16,15 +16,9 @@ from collections.abc import Mapping
 
 from zsbm_ironic.common import process
 from zsbm_ironic.lab import daemon, layout, network
+from zsbm_ironic.lab.images import ramdisk
 
 Settings = dict[str, dict[str, str]]
-
-# Under TCG and load a guest's timer check fails; `panic` turns a hang into a
-# reboot that somebody sees.
-KERNEL_PARAMETERS = (
-    'nofb vga=normal console=tty0 console=ttyS0,115200n8 no_timer_check '
-    'mitigations=off panic=15 systemd.journald.forward_to_console=no'
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,9 +79,9 @@ def settings(conductor: Conductor) -> Settings:
             'enabled_raid_interfaces': 'no-raid,agent,redfish',
             'enabled_rescue_interfaces': 'agent,no-rescue',
             'enabled_storage_interfaces': 'noop',
-            'log_file': f'{root}/ironic.log',
         },
         'agent': {
+            'certificates_path': f'{root}/certificates',
             'command_wait_interval': '2',
             'deploy_logs_collect': 'on_failure',
             'deploy_logs_local_path': f'{root}/agent-logs',
@@ -109,6 +103,7 @@ def settings(conductor: Conductor) -> Settings:
             'erase_devices_metadata_priority': '10',
             'erase_devices_priority': '0',
             'fast_track': 'true',
+            'iso_master_path': f'{root}/master_iso_images',
             'http_root': str(conductor.http_root),
             'http_url': conductor.http_url,
         },
@@ -117,7 +112,7 @@ def settings(conductor: Conductor) -> Settings:
             'file_permission': '416',  # 0640
             'images_path': f'{root}/images',
             'instance_master_path': f'{root}/master_images',
-            'kernel_append_params': KERNEL_PARAMETERS,
+            'kernel_append_params': f'nofb {ramdisk.KERNEL_PARAMETERS}',
             'tftp_master_path': f'{root}/tftp_master_images',
             'tftp_root': str(conductor.tftp_root),
             'tftp_server': conductor.address,
@@ -138,10 +133,7 @@ def merge(base: Settings, *others: Settings) -> Settings:
 
 
 def prepare(conductor: Conductor, options: Settings) -> None:
-    """Write the configuration, make the folders and the database.
-
-    :raises ProcessFailed: ironic-dbsync cannot make the database.
-    """
+    """Write the configuration and make the folders; idempotent."""
     own = (layout.IRONIC_UID, layout.SHARED_GID)
     folder(conductor.root, own, 0o2750)
     for sub in (
@@ -156,23 +148,29 @@ def prepare(conductor: Conductor, options: Settings) -> None:
     ):
         folder(conductor.root / sub, own, 0o2750)
     write_config(conductor.config_file, options, own)
+
+
+def make_database(conductor: Conductor) -> None:
+    """Make the tables; idempotent.
+
+    :raises ProcessFailed: ironic-dbsync cannot make them.
+    """
     made = conductor.root / 'database-made'
-    if not made.exists():
-        # SQLite cannot be migrated (no ALTER of constraints), and what an
-        # interrupted run left of it is of no use.
-        (conductor.root / 'ironic.sqlite').unlink(missing_ok=True)
-        process.run(
-            [
-                *identity().argv(),
-                executable('ironic-dbsync'),
-                '--config-file',
-                conductor.config_file,
-                'create_schema',
-            ],
-            timeout_s=300,
-            env=environment(conductor.root),
-        )
-        made.touch()
+    if made.exists():
+        return
+    # SQLite cannot be migrated (no ALTER of constraints), and what an
+    # interrupted run left of it is of no use.
+    (conductor.root / 'ironic.sqlite').unlink(missing_ok=True)
+    process.run(
+        [
+            *identity().argv(),
+            executable('ironic-dbsync'),
+            *('--config-file', conductor.config_file, 'create_schema'),
+        ],
+        timeout_s=300,
+        env=environment(conductor.root),
+    )
+    made.touch()
 
 
 def single_process(conductor: Conductor) -> daemon.Daemon:

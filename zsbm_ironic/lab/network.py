@@ -19,6 +19,8 @@ from zsbm_ironic.lab import layout
 TIMEOUT_S = 20
 CLONE_NEWNET = 0x40000000  # linux/sched.h
 
+TUN = pathlib.Path('/dev/net/tun')
+
 T = TypeVar('T')
 
 
@@ -54,7 +56,13 @@ def add_bmc(address: str) -> None:
 
 
 def add_tap(name: str, uid: int, bridge: str = layout.BRIDGE) -> None:
-    """Make a TAP device that user `uid` may open; idempotent."""
+    """Make a TAP device that user `uid` may open; idempotent.
+
+    The kernel lets a user attach to the devices that are his, provided that
+    he may open /dev/net/tun, which udev gives to everybody; where no udev
+    runs, we do.
+    """
+    TUN.chmod(0o666)
     if name not in _links():
         _ip('tuntap', 'add', 'dev', name, 'mode', 'tap', 'user', str(uid))
     _ip('link', 'set', name, 'master', bridge, 'up')

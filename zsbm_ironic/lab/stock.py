@@ -56,10 +56,10 @@ def settings(
 ) -> ironic.Settings:
     """Return the options that this way needs on top of the common ones.
 
-    :param loaders: folder with `undionly.kpxe` and `snponly.efi`.
+    :param loaders: folder of loaders by architecture.
     """
     root = _root(conductor)
-    names = ('undionly.kpxe', 'snponly.efi')
+    names = ('i386-bios/undionly.kpxe', 'amd64/snponly.efi')
     return {
         'DEFAULT': {
             'enabled_hardware_types': 'ipmi,redfish',
@@ -83,7 +83,8 @@ def settings(
             'ipxe_bootfile_name': 'undionly.kpxe',
             'uefi_ipxe_bootfile_name': 'snponly.efi',
             'loader_file_paths': ','.join(
-                f'{name}:{loaders / name}' for name in names
+                f'{pathlib.PurePath(name).name}:{loaders / name}'
+                for name in names
             ),
         },
     }

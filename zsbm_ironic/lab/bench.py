@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The machines of a lab on the bench: each with its disks and its BMC.
+
+Called by `up`, `down`, `status` and the faults. One emulator process a
+machine, run by a user of its own that may open ports below 1024 and nothing
+else; it starts the machine when its BMC is told to.
+"""
+
+import json
+import os
+import pathlib
+from typing import Any
+
+from zsbm_ironic import machine as machine_room
+from zsbm_ironic.common import exception, process
+from zsbm_ironic.lab import daemon, ironic, layout, machines
+from zsbm_ironic.lab.emulator import client as clients
+from zsbm_ironic.lab.emulator import config
+
+TIMEOUT_S = 60
+OWN = (layout.EMULATOR_UID, layout.SHARED_GID)
+
+
+def emulator_name(machine: machines.Declaration) -> str:
+    """Return the name of the emulator's process."""
+    return f'bmc-{machine.name}'
+
+
+def prepare(
+    machine: machines.Declaration, folders: layout.Layout
+) -> daemon.Daemon:
+    """Make disks and configuration and return the emulator's process."""
+    folder = folders.machines / machine.name
+    ironic.folder(folder, OWN, 0o750)
+    disks = [
+        _make_disk(folder / f'disk{number}.qcow2', disk)
+        for number, disk in enumerate(machine.disks)
+    ]
+    path = folder / 'emulator.json'
+    draft = path.with_suffix('.new')
+    with open(draft, 'w', opener=_private) as sink:
+        json.dump(_configuration(machine, folder, disks), sink, indent=2)
+    os.chown(draft, *OWN)
+    draft.rename(path)
+    ready = config.load(path).ready_path
+    return daemon.Daemon(
+        emulator_name(machine),
+        (
+            ironic.executable('python'),
+            *('-m', 'zsbm_ironic.lab.emulator', str(path)),
+        ),
+        daemon.Identity(*OWN, capabilities=('net_bind_service',)),
+        ironic.environment(folder),
+        ready=ready.exists,
+    )
+
+
+def client(
+    machine: machines.Declaration, folders: layout.Layout
+) -> clients.Client:
+    """Return the client of the emulator's control socket."""
+    path = folders.machines / machine.name / 'emulator.json'
+    return clients.Client(config.load(path).control_path)
+
+
+def switch_off(machine: machines.Declaration, folders: layout.Layout) -> None:
+    """End the machine itself, whatever became of its emulator."""
+    path = folders.machines / machine.name / 'emulator.json'
+    if path.exists() and (spec := config.load(path).machine):
+        machine_room.Machine(spec).kill()
+
+
+def fingerprint(
+    machine: machines.Declaration, folders: layout.Layout
+) -> str | None:
+    """Return the fingerprint of the BMC's certificate, as its label has it."""
+    found = _ask(machine, folders).get('redfish')
+    return found['fingerprint'] if found else None
+
+
+def describe(
+    machine: machines.Declaration, folders: layout.Layout
+) -> dict[str, Any]:
+    """Return what scripts need to know of a machine."""
+    found = _ask(machine, folders)
+    return {
+        'name': machine.name,
+        'power': found.get('power', 'unknown'),
+        'firmware': machine.firmware.value,
+        'disks': [f'{disk.bus} {disk.size_gib} GiB' for disk in machine.disks],
+        'macs': [nic.mac for nic in machine.nics],
+        'bmc_protocol': machine.protocol,
+        'bmc_address': machine.bmc_address,
+        'bmc_port': machine.bmc_port,
+        'bmc_username': machines.BMC_USERNAME,
+        'bmc_password': machine.bmc_password,
+        'bmc_cert_fingerprint': found.get('redfish', {}).get('fingerprint'),
+        'faults': found.get('faults'),
+        'serial_log': str(folders.machines / machine.name / 'serial.log'),
+    }
+
+
+def _ask(
+    machine: machines.Declaration, folders: layout.Layout
+) -> dict[str, Any]:
+    try:
+        return client(machine, folders).status()
+    except exception.ZsbmError:
+        return {}
+
+
+def _configuration(
+    machine: machines.Declaration, folder: pathlib.Path, disks: list[Any]
+) -> dict[str, Any]:
+    login = {
+        'address': machine.bmc_address,
+        'username': machines.BMC_USERNAME,
+        'password': machine.bmc_password,
+    }
+    document = {
+        'name': machine.name,
+        'state_dir': str(folder),
+        'machine': {
+            'firmware': machine.firmware.value,
+            'arch': machine.arch,
+            'memory_mib': machine.memory_mib,
+            'cpus': machine.cpus,
+            'disks': disks,
+            'nics': [
+                {
+                    'model': nic.model,
+                    'mac': nic.mac,
+                    'tap': nic.tap,
+                    'boot_rom': nic.boot_rom,
+                }
+                for nic in machine.nics
+            ],
+        },
+        # As most real ones, a Redfish BMC has its serial console on IPMI.
+        'ipmi': {**login, 'port': 623},
+    }
+    if machine.protocol == 'redfish':
+        document['redfish'] = {**login, 'port': 443}
+    return document
+
+
+def _make_disk(
+    path: pathlib.Path, disk: machines.DeclaredDisk
+) -> dict[str, str]:
+    if not path.exists():
+        draft = path.with_suffix('.new')
+        process.run(
+            [
+                *('qemu-img', 'create', '-q', '-f', 'qcow2', draft),
+                f'{disk.size_gib}G',
+            ],
+            timeout_s=TIMEOUT_S,
+        )
+        os.chown(draft, *OWN)
+        draft.rename(path)
+    return {'bus': disk.bus, 'path': str(path), 'format': 'qcow2'}
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

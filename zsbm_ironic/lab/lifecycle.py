@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bring a lab up, take it down, say what of it runs.
+
+Called by the command `zsbm-lab`. What `up` does is idempotent: each part
+looks first whether it is there, so an interrupted `up` is taken up by the
+next one. The lab outlives the command; its state folder says what it is.
+"""
+
+import dataclasses
+import json
+import pathlib
+import shutil
+from typing import Any
+
+from zsbm_ironic.common import artifacts, exception, process, progress
+from zsbm_ironic.lab import (
+    bench,
+    cluster,
+    daemon,
+    ironic,
+    layout,
+    machines,
+    netboot,
+    network,
+    stock,
+)
+from zsbm_ironic.lab.images import os_image, ramdisk
+from zsbm_ironic.netboot import loaders as loaders_room
+
+STACKS = ('stock', 'zsbm')
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What kind of lab this is.
+
+    :ivar stack: zsbm, or stock (upstream's drivers and boot service alone).
+    :ivar machines_file: declared machines; None: the two default ones.
+    :ivar conductors: 1: one process and SQLite; 2: an API and two conductors
+        on MariaDB.
+    :ivar second_group: conductor group of the second conductor: a dedicated
+        deploy server.
+    """
+
+    stack: str = 'zsbm'
+    machines_file: str | None = None
+    conductors: int = 1
+    second_group: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Built:
+    """What takes minutes to build and is shared by all labs of a host."""
+
+    ramdisk: ramdisk.Ramdisk
+    os_image: os_image.OsImage
+    loaders: pathlib.Path
+
+
+class Lab:
+    """The one lab of a state folder."""
+
+    def __init__(
+        self, folders: layout.Layout, report: progress.Progress
+    ) -> None:
+        self.folders = folders
+        self.report = report
+        self.supervisor = daemon.Supervisor(folders.run, folders.log)
+
+    @property
+    def _plan_file(self) -> pathlib.Path:
+        return self.folders.state / 'plan.json'
+
+    def plan(self) -> Plan | None:
+        """Return what the lab was brought up as; None: there is none."""
+        try:
+            return Plan(**json.loads(self._plan_file.read_text()))
+        except OSError:
+            return None
+
+    def declared(self) -> list[machines.Declaration]:
+        """Return the machines of this lab."""
+        plan = self.plan() or Plan()
+        source = plan.machines_file
+        return machines.load(
+            pathlib.Path(source) if source else None, self.folders.state
+        )
+
+    def built(self) -> Built:
+        """Return ramdisk, test image and loaders, built where missing.
+
+        :raises ZsbmError: one of them cannot be built; the message says why.
+        """
+        cache = artifacts.Artifacts(self.folders.cache)
+        return Built(
+            ramdisk.build(cache, report=self.report),
+            os_image.build(cache, report=self.report),
+            loaders_room.fetch(cache, report=self.report).folder,
+        )
+
+    def up(self, plan: Plan) -> None:
+        """Bring everything up that does not run yet.
+
+        :raises LabSettingInvalid: another kind of lab is up already.
+        """
+        self._settle(plan)
+        built = self.built()
+        declared = self.declared()
+        with self.report.step('network'):
+            self._wire(plan, declared)
+            self._make_ssh_key()
+        for machine in declared:
+            self._start(bench.prepare(machine, self.folders))
+        if plan.conductors == 1:
+            self._up_single(plan, built)
+        else:
+            self._up_cluster(plan, built)
+
+    def _up_single(self, plan: Plan, built: Built) -> None:
+        conductor = self.conductor(1, built)
+        options = ironic.settings(conductor)
+        if plan.stack == 'stock':
+            options = ironic.merge(
+                options, stock.settings(conductor, built.loaders)
+            )
+        else:
+            options = ironic.merge(
+                options, netboot.settings(conductor, built.loaders)
+            )
+        if not self.supervisor.pid('ironic'):
+            with self.report.step('ironic: configuration and database'):
+                ironic.prepare(conductor, options)
+                ironic.make_database(conductor)
+        for service in self._boot_services(plan, conductor):
+            self._start(service)
+        self._start(ironic.single_process(conductor))
+
+    def _up_cluster(self, plan: Plan, built: Built) -> None:
+        self._start(cluster.database(self.folders.state))
+        cluster.make_account(self.folders.state)
+        conductors = [self.conductor(1, built), self.conductor(2, built)]
+        for conductor in conductors:
+            group = plan.second_group if conductor.number == 2 else ''
+            options = ironic.merge(
+                ironic.settings(conductor),
+                netboot.settings(conductor, built.loaders),
+                cluster.settings(conductor, self.folders.state, group),
+            )
+            with self.report.step(f'{conductor.name}: configuration'):
+                ironic.prepare(conductor, options)
+        ironic.make_database(conductors[0])
+        for conductor in conductors:
+            for service in self._boot_services(plan, conductor):
+                self._start(service)
+            self._start(cluster.process_of(conductor))
+        self._start(cluster.api(conductors[0]))
+
+    def _boot_services(
+        self, plan: Plan, conductor: ironic.Conductor
+    ) -> list[daemon.Daemon]:
+        if plan.stack == 'stock':
+            return stock.daemons(conductor)
+        netboot.make_folders(conductor)
+        return [netboot.service(conductor)]
+
+    def _start(self, one: daemon.Daemon) -> None:
+        with self.report.step(one.name):
+            self.supervisor.start(one)
+
+    def _wire(self, plan: Plan, declared: list[machines.Declaration]) -> None:
+        network.create()
+        for machine in declared:
+            network.add_bmc(machine.bmc_address)
+            for nic in machine.nics:
+                network.add_tap(nic.tap, layout.EMULATOR_UID)
+        if plan.conductors > 1:
+            cluster.connect(2)
+
+    def down(self, *, wipe: bool) -> None:
+        """Stop everything; with `wipe` forget the machines' disks as well."""
+        for name in self.supervisor.names():
+            with self.report.step(f'stop {name}'):
+                self.supervisor.stop(name)
+        for machine in self.declared() if self.plan() else []:
+            bench.switch_off(machine, self.folders)
+        with self.report.step('network'):
+            network.delete()
+        if wipe:
+            with self.report.step('wipe'):
+                shutil.rmtree(self.folders.state, ignore_errors=True)
+
+    def conductor(self, number: int, built: Built) -> ironic.Conductor:
+        """Return conductor `number` of this lab."""
+        return ironic.Conductor(
+            number=number,
+            root=self.folders.conductor(number),
+            address=layout.CONDUCTOR_ADDRESSES[number - 1],
+            ramdisk=(built.ramdisk.kernel, built.ramdisk.initramfs),
+            images=self.folders.cache,
+        )
+
+    def status(self) -> dict[str, Any]:
+        """Return what runs and where its logs are, for people and scripts."""
+        plan = self.plan()
+        return {
+            'plan': dataclasses.asdict(plan) if plan else None,
+            'namespace': layout.NAMESPACE if network.exists() else None,
+            'processes': [
+                {
+                    'name': name,
+                    'pid': self.supervisor.pid(name),
+                    'log': str(self.supervisor.log_file(name)),
+                }
+                for name in reversed(self.supervisor.names())
+            ],
+            'machines': [
+                bench.describe(machine, self.folders)
+                for machine in (self.declared() if plan else [])
+            ],
+        }
+
+    def _settle(self, plan: Plan) -> None:
+        present = self.plan()
+        if present not in (None, plan):
+            raise exception.LabSettingInvalid(
+                where=self._plan_file,
+                what=f'this lab is {present}; take it away with '
+                '`zsbm-lab down --wipe` first',
+            )
+        self.folders.state.mkdir(parents=True, exist_ok=True)
+        self.folders.state.chmod(0o755)
+        self._plan_file.write_text(json.dumps(dataclasses.asdict(plan)))
+
+    def _make_ssh_key(self) -> None:
+        key = self.folders.ssh_key
+        if not key.exists():
+            key.parent.mkdir(mode=0o700, exist_ok=True)
+            process.run(
+                [
+                    'ssh-keygen',
+                    '-q',
+                    '-t',
+                    'ed25519',
+                    '-N',
+                    '',
+                    '-C',
+                    'zsbm-lab',
+                    '-f',
+                    key,
+                ],
+                timeout_s=20,
+            )
