@@ -26,6 +26,7 @@ CONNECT_TIMEOUT_S = 3
 START = 'systemctl enable --now zsbm-netboot, then look at its log.'
 
 FOLDER_REMEDY = {
+    'root': 'install -d -o USER-OF-CONDUCTOR -g zsbm-netboot -m 2750',
     'desired_dir': 'install -d -o USER-OF-CONDUCTOR -g zsbm-netboot -m 2750',
     'status_dir': 'The shipped unit makes it: install and start it.',
 }
@@ -141,6 +142,38 @@ def loaders(conf: cfg.ConfigOpts) -> Iterator[Finding]:
             )
 
 
+def roots(conf: cfg.ConfigOpts) -> Iterator[Finding]:
+    """What the conductor writes, the service can read."""
+    for name, path in (
+        ('[pxe]tftp_root', conf.pxe.tftp_root),
+        ('[deploy]http_root', conf.deploy.http_root),
+    ):
+        try:
+            info = os.stat(path)
+        except OSError as exc:
+            yield fail(name, f'{path}: {exc.strerror}', FOLDER_REMEDY['root'])
+            continue
+        group = _group_of_service(conf)
+        readable = info.st_mode & stat.S_IXOTH or (
+            info.st_mode & stat.S_IXGRP and info.st_gid == group
+        )
+        if group is None or readable:
+            yield ok(name, path)
+        else:
+            yield fail(
+                name,
+                f'{path}: the group of zsbm-netboot ({group}) cannot read it',
+                FOLDER_REMEDY['root'],
+            )
+
+
+def _group_of_service(conf: cfg.ConfigOpts) -> int | None:
+    try:
+        return os.stat(conf.zsbm_netboot.status_dir).st_gid
+    except OSError:
+        return None
+
+
 def folders(conf: cfg.ConfigOpts) -> Iterator[Finding]:
     """Two folders, one writer each; nobody else reads them."""
     owners = {}
@@ -173,6 +206,35 @@ def folders(conf: cfg.ConfigOpts) -> Iterator[Finding]:
             "write each other's folder",
             'Run zsbm-netboot as a user of its own, as the unit does.',
         )
+
+
+def ports(conf: cfg.ConfigOpts) -> Iterator[Finding]:
+    """Nobody else has the ports, where the service does not run itself."""
+    status = netboot_status.Status(conf.zsbm_netboot.status_dir)
+    heartbeat = status.heartbeat()
+    limit_s = conf.zsbm_netboot.service_timeout_s
+    if heartbeat and time.time() - heartbeat.time <= limit_s:
+        return
+    for kind, number in (
+        ('udp', 67),
+        ('udp', 69),
+        ('tcp', conf.zsbm_netboot.http_port),
+    ):
+        done = process.run(
+            [
+                *('ss', '--no-header', '--listening', '--numeric'),
+                *('--processes', f'--{kind}', f'sport = :{number}'),
+            ],
+            timeout_s=10,
+        )
+        if done.stdout.strip():
+            who = re.search(r'users:\(\("([^"]+)"', done.stdout)
+            yield fail(
+                f'{kind} port {number}',
+                f'taken by {who[1] if who else "another program"}',
+                'Stop that program, or keep it off this address: '
+                'zsbm-netboot needs the port.',
+            )
 
 
 def service(conf: cfg.ConfigOpts) -> Iterator[Finding]:
@@ -257,4 +319,14 @@ def http(conf: cfg.ConfigOpts) -> Iterator[Finding]:
         yield fail(name, f'{exc}', START)
 
 
-CHECKS = (settings, agreement, programs, loaders, folders, service, http)
+CHECKS = (
+    settings,
+    agreement,
+    programs,
+    loaders,
+    roots,
+    folders,
+    ports,
+    service,
+    http,
+)

@@ -153,6 +153,36 @@ class NetbootTest(CheckTestCase):
         self.assertIn('mode 2755', self.said())
         self.assertIn("each other's folder", self.said())
 
+    def test_root_that_the_service_cannot_read(self) -> None:
+        (self.folder / 'status').mkdir()
+        text = self._text(status_dir=self.folder / 'status')
+        text += f'[pxe]\ntftp_root = {self.folder}/none\n'
+        text += f'[deploy]\nhttp_root = {self.folder}\n'
+        self.folder.chmod(0o700)
+        self.assertEqual(
+            ['FAIL', 'FAIL'], self.levels(checks_netboot.roots, text)
+        )
+        self.assertIn('cannot read it', self.said())
+        self.folder.chmod(0o750)
+        self.assertEqual(
+            ['FAIL', 'OK'], self.levels(checks_netboot.roots, text)
+        )
+
+    def test_port_that_another_program_has(self) -> None:
+        with socket.socket() as listener:
+            listener.bind(('127.0.0.1', 0))
+            listener.listen()
+            port = listener.getsockname()[1]
+            text = self._text(status_dir=self.folder, http_port=port)
+            found = [*checks_netboot.ports(self.conf(text))]
+        taken = [one for one in found if one.name == f'tcp port {port}']
+        self.assertEqual([findings.Level.FAIL], [one.level for one in taken])
+        self.assertIn('python', taken[0].what)
+
+    def test_ports_are_left_alone_while_the_service_runs(self) -> None:
+        text = self._beat(0, os.getpid())
+        self.assertEqual([], self.levels(checks_netboot.ports, text))
+
     def _beat(self, age_s: float, pid: int) -> str:
         heartbeat = netboot_status.Heartbeat(
             time=time.time() - age_s,
