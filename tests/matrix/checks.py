@@ -256,7 +256,7 @@ def _count(test: dict[str, Any], outcome: Outcome, verbose: bool) -> None:
         for name, content in sorted(test['details'].items()):
             text = content.as_text().strip()
             if text:
-                _say(f'---- {name}\n{text[-8000:]}')
+                _say(f'---- {name}\n{text[-4000:]}')
 
 
 def _say(line: str) -> None:

@@ -143,6 +143,22 @@ def inspection(conf: cfg.ConfigOpts) -> Iterator[Finding]:
         yield ok(name, hooks)
 
 
+def console(conf: cfg.ConfigOpts) -> Iterator[Finding]:
+    """Serial consoles have ports to be reached at."""
+    name = '[console]port_range'
+    if wanted.SERIAL_CONSOLE not in conf.enabled_console_interfaces:
+        return
+    if conf.console.port_range:
+        yield ok(name, conf.console.port_range)
+    else:
+        yield warn(
+            name,
+            'not set: each node with a serial console has to name its own '
+            'ipmi_terminal_port',
+            FRAGMENT,
+        )
+
+
 def ramdisks(conf: cfg.ConfigOpts) -> Iterator[Finding]:
     """The kernel and ramdisk of deploy and rescue are there."""
     for role in ('deploy', 'rescue'):
@@ -191,5 +207,6 @@ CHECKS = (
     autodetect,
     dhcp_provider,
     inspection,
+    console,
     ramdisks,
 )

@@ -15,6 +15,7 @@ from oslo_config import cfg
 from zsbm_ironic.status import host, wanted
 
 SMALLEST_SUBNET = 16
+CONSOLE_PORTS = '10000:20000'
 RAMDISK = 'file:///var/lib/ironic/ramdisk/zsbm-agent'
 
 
@@ -42,6 +43,7 @@ def settings(
     return [
         *_enabled(conf),
         *_ramdisk(conf),
+        *_console(conf),
         *_boot(conf, address),
         *_netboot(conf, address, how),
     ]
@@ -83,6 +85,16 @@ def _enabled(conf: cfg.ConfigOpts) -> Iterable[Setting]:
             wanted.enabled_option(interface),
             ','.join(names),
             f'What is enabled now, and what zsbm uses for {interface}.',
+        )
+
+
+def _console(conf: cfg.ConfigOpts) -> Iterable[Setting]:
+    if wanted.SERIAL_CONSOLE in wanted.wanted_interfaces('console'):
+        yield Setting(
+            'console',
+            'port_range',
+            conf.console.port_range or CONSOLE_PORTS,
+            'TCP ports of serial consoles, one for each that is open.',
         )
 
 

@@ -32,11 +32,13 @@ INTERFACES = (
     'vendor',
 )
 
+SERIAL_CONSOLE = 'ipmitool-socat'
+
 # Upstream's interfaces that a `zsbm` node uses, as far as the host can load
 # them.
 FROM_UPSTREAM = {
     'bios': ('no-bios', 'redfish'),
-    'console': ('no-console', 'ipmitool-socat'),
+    'console': ('no-console', SERIAL_CONSOLE),
     'firmware': ('no-firmware', 'redfish'),
     'inspect': ('agent',),
     'raid': ('no-raid', 'agent', 'redfish'),
@@ -68,7 +70,7 @@ def loadable(name: str) -> bool:
         return True
     if host.lacking_ipmitool():
         return False
-    return name != 'ipmitool-socat' or host.has_program('socat')
+    return name != SERIAL_CONSOLE or host.has_program('socat')
 
 
 def wanted_interfaces(interface: str) -> tuple[str, ...]:

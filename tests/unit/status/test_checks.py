@@ -78,6 +78,12 @@ class ConductorTest(CheckTestCase):
                 [level], self.levels(checks_conductor.dhcp_provider, text)
             )
 
+    def test_serial_console_without_ports(self) -> None:
+        text = '[DEFAULT]\nenabled_console_interfaces = ipmitool-socat\n'
+        self.assertEqual(['WARN'], self.levels(checks_conductor.console, text))
+        text += '[console]\nport_range = 10000:20000\n'
+        self.assertEqual(['OK'], self.levels(checks_conductor.console, text))
+
     def test_ramdisk_that_is_missing_or_outside(self) -> None:
         kernel = self.folder / 'kernel'
         text = (
