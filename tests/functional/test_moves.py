@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Moves between `zsbm` and upstream's types, an ACTIVE node too."""
 
-import openstack
 import requests
 
 from tests import bmcs
@@ -144,19 +143,3 @@ class TestMoves(ironic_service.TestCase):
         node = self.ipmi_node()
         answer = self.patch(node, reset=False, driver='zsbm')
         self.assertEqual(400, answer.status_code)
-
-    def test_a_node_whose_console_is_on_is_refused(self):
-        node = self.ipmi_node(console_interface='ipmitool-socat')
-        self.manage(node)
-        try:
-            self.api.enable_node_console(node)
-        except openstack.exceptions.SDKException as exc:
-            self.skipTest(f'no console here: {exc}')
-        self.skipUnlessOn(node)
-        answer = self.patch(node, driver='zsbm')
-        self.assertEqual(409, answer.status_code)
-
-    def skipUnlessOn(self, node):
-        found = self.api.get_node(node)
-        if not found.is_console_enabled:
-            self.skipTest('this BMC has no serial over LAN')

@@ -86,11 +86,13 @@ class RedfishSettings:
 class IpmiSettings:
     """IPMI beyond address, user and password.
 
+    :ivar console_port: where a Redfish BMC has its serial console.
     :ivar kg: the BMC's key, or None for the user's password.
     :ivar cipher_suite: 3 or 17; None takes the best that the BMC accepts.
     """
 
     port: int = IPMI_PORT
+    console_port: int = IPMI_PORT
     kg: bytes | None = dataclasses.field(default=None, repr=False)
     privilege: int = PRIVILEGES['ADMINISTRATOR']
     privilege_set: bool = False
@@ -289,6 +291,7 @@ class _Reader:
         ours = self.source == 'bmc' and self.info.get('bmc_port')
         return IpmiSettings(
             port=self._port('bmc_port' if ours else 'ipmi_port', IPMI_PORT),
+            console_port=self._port('ipmi_port', IPMI_PORT),
             kg=kg or None,
             privilege=PRIVILEGES[level],
             privilege_set='ipmi_priv_level' in self.info,

@@ -86,25 +86,25 @@ def detect(
     wanted = credentials.protocol
     if wanted is base.BmcProtocol.IPMI:
         return Found(wanted, True)
-    # A Redfish BMC has its console on the usual port, whatever bmc_port says.
-    ipmi_port = (
-        bmc_credentials.IPMI_PORT
-        if wanted is base.BmcProtocol.REDFISH and credentials.source == 'bmc'
-        else credentials.ipmi.port
-    )
-    with concurrent.futures.ThreadPoolExecutor(1) as aside:
-        answer = aside.submit(probe_ipmi, address, ipmi_port, ipmi_s)
+    with concurrent.futures.ThreadPoolExecutor(2) as aside:
+        # A Redfish BMC has its console where IPMI usually is.
+        ports = {credentials.ipmi.port, credentials.ipmi.console_port}
+        answers = {
+            port: aside.submit(probe_ipmi, address, port, ipmi_s)
+            for port in ports
+        }
+        console = answers[credentials.ipmi.console_port]
         if wanted is base.BmcProtocol.REDFISH:
-            return Found(wanted, answer.result() is Ipmi.V2)
+            return Found(wanted, console.result() is Ipmi.V2)
         redfish = probe_redfish(
             address,
             credentials.redfish.port,
             credentials.redfish.scheme,
             redfish_s,
         )
-        ipmi = answer.result()
-    if redfish is Redfish.ANSWERS:
-        return Found(base.BmcProtocol.REDFISH, ipmi is Ipmi.V2)
+        if redfish is Redfish.ANSWERS:
+            return Found(base.BmcProtocol.REDFISH, console.result() is Ipmi.V2)
+        ipmi = answers[credentials.ipmi.port].result()
     return _without_redfish(credentials, redfish, ipmi)
 
 

@@ -69,8 +69,12 @@ class TestDetect(base.BaseTestCase):
     def test_redfish_with_and_without_ipmi(self):
         bmc = self.useFixture(bmcs.SushyToolsBmc())
         self.assertEqual(detect.Found(Redfish, False), self.detect(bmc.port))
-        self.ipmi(bmc.port)
-        self.assertEqual(detect.Found(Redfish, True), self.detect(bmc.port))
+        # Its serial console is where IPMI is, not where Redfish is.
+        console = self.ipmi()
+        self.assertEqual(
+            detect.Found(Redfish, True),
+            self.detect(bmc.port, ipmi_port=console.port),
+        )
 
     def test_nobody(self):
         found = self.assertRaises(exception.BmcUnreachable, self.detect)
