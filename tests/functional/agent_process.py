@@ -30,14 +30,21 @@ class Agent(fixtures.Fixture):
     :param mac: of the node's port, by which the agent is looked up.
     :param in_band: version of our in-band part; None: a stock ramdisk.
     :param write_s: how long the writing of an image seems to take.
+    :param fault: how the writing fails: checksum, disk-full or no-disk.
     :param on_power_off: called when the agent powered its machine off.
     """
 
     def __init__(
-        self, ironic, mac, in_band='', write_s=0.5, on_power_off=None
+        self,
+        ironic,
+        mac,
+        in_band='',
+        write_s=0.5,
+        fault=None,
+        on_power_off=None,
     ):
         super().__init__()
-        self._write_s = write_s
+        self._write_s, self._fault = write_s, fault
         self._ironic, self._mac = ironic, mac
         self._in_band, self._on_power_off = in_band, on_power_off
 
@@ -46,6 +53,8 @@ class Agent(fixtures.Fixture):
         self.log_path = folder / 'agent.log'
         words = ['--api-url', self._ironic.url, '--mac', self._mac]
         words += ['--write-s', str(self._write_s)]
+        if self._fault:
+            words += ['--fault', self._fault]
         if self._in_band is None:
             words.append('--stock')
         elif self._in_band:
@@ -61,13 +70,14 @@ class Agent(fixtures.Fixture):
             )
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
-        self.addCleanup(self._end)
+        self.addCleanup(self.end)
 
     def _watch(self):
         if self._child.wait() == 0 and self._on_power_off:
             self._on_power_off()
 
-    def _end(self):
+    def end(self):
+        """Cut the power."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._child.pid, signal.SIGKILL)
         self._watcher.join(10)
@@ -84,17 +94,32 @@ def main():
     parser.add_argument('--mac', required=True)
     parser.add_argument('--in-band')
     parser.add_argument('--write-s', type=float)
+    parser.add_argument('--fault')
     parser.add_argument('--stock', action='store_true')
     arguments = parser.parse_args()
 
     # Only here: the fixture runs in the process of ironic's client.
-    from ironic_python_agent import agent, hardware
+    from ironic_python_agent import agent, errors, hardware
     from ironic_python_agent.extensions import base, deploy
     from oslo_config import cfg
     from oslo_log import log
 
     from tests import bmcs
     from zsbm_ironic.ramdisk import manager
+
+    faults = {
+        'checksum': errors.ImageChecksumError(
+            'image.raw', '/dev/sda', 'aaaa', 'bbbb'
+        ),
+        'disk-full': errors.ImageDownloadError(
+            'image.raw',
+            'Unable to write image to device /dev/sda. Error: '
+            '[Errno 28] No space left on device',
+        ),
+        'no-disk': errors.DeviceNotFound(
+            "No suitable device was found for deployment using {'size': 9}"
+        ),
+    }
 
     class Machine(hardware.HardwareManager):
         HARDWARE_MANAGER_NAME = 'generic_hardware_manager'
@@ -123,6 +148,8 @@ def main():
 
         def write_image(self, node, ports, image_info, configdrive=None):
             time.sleep(arguments.write_s)
+            if arguments.fault:
+                raise faults[arguments.fault]
             return 'nothing was written'
 
     class Standby(base.BaseAgentExtension):

@@ -56,15 +56,16 @@ class TestDeploy(ironic_service.TestCase):
         super().setUp()
         self.bmc = self.useFixture(bmcs.PyghmiBmc())
         images = self.useFixture(ImageServer())
+        self.info = {
+            'image_source': images.url,
+            'image_checksum': images.checksum,
+            'image_type': 'whole-disk',
+        }
         self.node = self.enrol(
             'zsbm',
             self.bmc.driver_info(),
             name='web-3',
-            instance_info={
-                'image_source': images.url,
-                'image_checksum': images.checksum,
-                'image_type': 'whole-disk',
-            },
+            instance_info=self.info,
             properties={'capabilities': 'boot_mode:bios'},
         )
         self.api.create_port(node_id=self.node, address=MAC)
@@ -72,7 +73,7 @@ class TestDeploy(ironic_service.TestCase):
         self.api.set_node_provision_state(self.node, 'provide')
         self.wait_for(self.node, 'available')
 
-    def _deploy(self, **ramdisk):
+    def _deploy(self, powers_off=True, **ramdisk):
         """Ask for a deploy; the ramdisk comes up once the power is on."""
         self.api.set_node_provision_state(self.node, 'active')
         deadline = time.monotonic() + 60
@@ -85,10 +86,13 @@ class TestDeploy(ironic_service.TestCase):
             agent_process.Agent(
                 self.ironic,
                 MAC,
-                on_power_off=lambda: setattr(self.bmc.machine, 'power', 'off'),
+                on_power_off=self._powered_off if powers_off else None,
                 **ramdisk,
             )
         )
+
+    def _powered_off(self):
+        self.bmc.machine.power = 'off'
 
     def _fails_at_check(self, **ramdisk):
         agent = self._deploy(**ramdisk)
@@ -136,6 +140,67 @@ class TestDeploy(ironic_service.TestCase):
         self._lock(None)
         # Upstream's next heartbeat comes after 90 s at the earliest.
         self.wait_for(self.node, 'active', seconds=45)
+
+    def test_faults_of_an_image_name_node_and_remedy_and_pass(self):
+        for fault, remedy in (
+            ('checksum', 'image_checksum'),
+            ('disk-full', 'larger disk'),
+            ('no-disk', 'root_device'),
+        ):
+            agent = self._deploy(fault=fault)
+            self._failed()
+            message = self.history(self.node)[-1]
+            self.assertIn('Node web-3', message)
+            self.assertIn(remedy, message)
+            agent.end()
+            self.bmc.machine.power = 'off'
+        self._deploy()
+        self.wait_for(self.node, 'active')
+
+    def test_an_image_that_is_not_there(self):
+        info = {**self.info, 'image_source': f'{self.info["image_source"]}.no'}
+        self.api.update_node(self.node, instance_info=info)
+        self.api.set_node_provision_state(self.node, 'active')
+        self._failed()
+        message = self.history(self.node)[-1]
+        for word in ('web-3', 'image.raw.no', '404', 'image_source'):
+            self.assertIn(word, message)
+        self.api.update_node(self.node, instance_info=self.info)
+        self._deploy()
+        self.wait_for(self.node, 'active')
+
+    def test_a_conductor_killed_while_an_image_is_written(self):
+        self._deploy(write_s=5)
+        self._until(lambda: 'write_image' in self._step())
+        self._crash()
+        self.wait_for(self.node, 'active')
+
+    def test_a_conductor_killed_between_two_waits(self):
+        agent = self._deploy(powers_off=False)
+        self._until(lambda: 'tear_down_agent' in self._step())
+        self._crash()
+        found = self._failed()
+        self.assertIn('deploy', found.last_error.lower())
+        self.assertIsNone(found.reservation)
+        agent.end()
+        self.bmc.machine.power = 'off'
+        # Nothing is left that keeps the next try from working.
+        self._deploy()
+        self.wait_for(self.node, 'active')
+
+    def _failed(self):
+        deadline = time.monotonic() + ironic_service.STATE_S
+        while True:
+            found = self.api.get_node(self.node)
+            if found.provision_state == 'deploy failed':
+                return found
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.2)
+
+    def _crash(self):
+        self.ironic.stop(hard=True)
+        self.ironic.start()
+        self.api = self.ironic.client
 
     def _step(self):
         return str(self.api.get_node(self.node).deploy_step)

@@ -484,3 +484,29 @@ class EmulatorRefused(FixSettings):
 
     template = 'The emulator refused {request}: {answer}.'
     EXAMPLE = {'request': 'link', 'answer': "Device 'net9' not found"}
+
+
+class ImageUnreachable(FixSettings):
+    """The conductor cannot reach the image that a node is to get."""
+
+    template = (
+        'Node {node}: image {image} cannot be had: {why} Correct '
+        'instance_info image_source, or make the image readable for this '
+        'conductor.'
+    )
+    EXAMPLE = {
+        'node': 'web-3',
+        'image': 'https://images.example.org/debian-12.qcow2',
+        'why': 'Got HTTP code 404 instead of 200 in response to HEAD request.',
+    }
+
+
+class DeployStepFailed(FixSettings):
+    """A step in the ramdisk failed in a way that a person can mend."""
+
+    template = 'Node {node}: {what} {remedy}'
+    EXAMPLE = {
+        'node': 'web-3',
+        'what': 'Error verifying image checksum: ... failed to verify.',
+        'remedy': 'Correct instance_info image_checksum.',
+    }

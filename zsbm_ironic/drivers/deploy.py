@@ -9,6 +9,7 @@ cleaning, rescue and rebuild are upstream's. A conductor has one object of it.
 
 import time
 from typing import Any
+from urllib import parse
 
 from ironic.common import exception as ironic_exception
 from ironic.common import states
@@ -22,7 +23,7 @@ from oslo_log import log
 from oslo_utils import strutils
 
 from zsbm_ironic.common import exception, ironic_compat
-from zsbm_ironic.drivers import events
+from zsbm_ironic.drivers import events, remedies
 from zsbm_ironic.ramdisk import version
 
 LOG = log.getLogger(__name__)
@@ -68,6 +69,53 @@ class ZsbmDeploy(agent.AgentDeploy):
                     )
                 )
         super().validate(task)
+
+    @task_manager.require_exclusive_lock
+    def prepare(self, task: task_manager.TaskManager) -> None:
+        """Prepare a deploy as upstream; name node and remedy if it fails.
+
+        :raises InstanceDeployFailure: the image cannot be reached.
+        """
+        try:
+            super().prepare(task)
+        except ironic_exception.ImageRefValidationFailed as exc:
+            source = task.node.instance_info.get('image_source', '')
+            why = str(exc.kwargs.get('reason') or exc).rstrip('.')
+            query = parse.urlsplit(source).query
+            raise ironic_exception.InstanceDeployFailure(
+                str(
+                    exception.ImageUnreachable(
+                        node=task.node.name or task.node.uuid,
+                        image=_without_secrets(source),
+                        why=why.replace(query, '***') + '.'
+                        if query
+                        else f'{why}.',
+                    )
+                )
+            ) from exc
+
+    def process_next_step(
+        self, task: task_manager.TaskManager, step_type: str, **kwargs: Any
+    ) -> None:
+        """Go on after an in-band step; add the remedy where it failed."""
+        super().process_next_step(task, step_type, **kwargs)
+        node = task.node
+        if node.provision_state != states.DEPLOYFAIL or not node.last_error:
+            return
+        remedy = remedies.remedy_for(node.last_error)
+        if remedy:
+            failed = exception.DeployStepFailed(
+                node=node.name or node.uuid,
+                what=node.last_error,
+                remedy=remedy,
+            )
+            conductor_lib.node_history_record(
+                node,
+                event=str(failed),
+                event_type=states.DEPLOYING,
+                error=True,
+            )
+            node.save()
 
     def heartbeat(
         self, task: task_manager.TaskManager, *args: Any, **kwargs: Any
@@ -182,6 +230,13 @@ def unsuitable(versions: dict[str, str]) -> str | None:
     except ValueError:
         return f'in-band part {found!r}, which is not a version'
     return f'in-band part {found}' if too_old else None
+
+
+def _without_secrets(url: str) -> str:
+    """Return a URL without login and query, which may hold a signature."""
+    parts = parse.urlsplit(url)
+    host = parts.netloc.rpartition('@')[2]
+    return parse.urlunsplit((parts.scheme, host, parts.path, '', ''))
 
 
 def _agent_powers_off(task: task_manager.TaskManager) -> bool:

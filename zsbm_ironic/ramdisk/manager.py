@@ -10,15 +10,21 @@ outlives the ramdisk.
 
 import io
 import json
+from typing import Any, NoReturn
 
-from ironic_python_agent import agent, hardware
+from ironic_python_agent import agent, config, errors, hardware
+from oslo_config import cfg
 
-from zsbm_ironic.ramdisk import boot_report, version
+from zsbm_ironic.ramdisk import boot_report, image_size, version
 
 REPORT_NAME = 'zsbm-boot-report.json'
 # Seconds between two heartbeats, at least; upstream's is 5. It is also the
 # pause before the agent notices that a step has ended.
 HEARTBEAT_PAUSE_S = 1
+# How often an image is fetched again, 10 s apart, unless the kernel command
+# line says otherwise (ipa-image-download-connection-retries). Upstream's 9
+# make a wrong checksum cost ten whole downloads.
+IMAGE_RETRIES = 2
 
 
 class ZsbmHardwareManager(hardware.HardwareManager):
@@ -39,16 +45,50 @@ class ZsbmHardwareManager(hardware.HardwareManager):
         return hardware.HardwareSupport.SERVICE_PROVIDER
 
     def initialize(self) -> None:
-        """Let the agent tell the end of a step at once, not 5 s later.
+        """Take out waits of the agent that wait for nothing.
 
-        Pauses after a failed heartbeat stay as they are, 5 to 10 s: many
-        agents must not run down an API that has just come back.
+        It tells the end of a step at once, not 5 s later, and gives up an
+        image that stays wrong. Pauses after a failed heartbeat stay as they
+        are, 5 to 10 s: many agents must not run down an API that has just
+        come back.
         """
+        if 'ipa-image-download-connection-retries' not in config.APARAMS:
+            cfg.CONF.set_default(
+                'image_download_connection_retries', IMAGE_RETRIES
+            )
         beater = agent.IronicPythonAgentHeartbeater
         stretch = beater.min_heartbeat_interval / HEARTBEAT_PAUSE_S
         beater.min_heartbeat_interval = HEARTBEAT_PAUSE_S
         beater.min_error_jitter_multiplier *= stretch
         beater.max_error_jitter_multiplier *= stretch
+
+    def write_image(
+        self,
+        node: dict[str, Any],
+        ports: list[dict[str, Any]],
+        image_info: dict[str, Any],
+        configdrive: str | None = None,
+    ) -> NoReturn:
+        """Refuse an image that is larger than the disk, before the writing.
+
+        :raises DeploymentError: it is larger.
+        :raises IncompatibleHardwareMethodError: it is not, so the agent's
+            own manager writes it.
+        """
+        length = image_size.length_of(image_info)
+        if length is not None:
+            device = hardware.dispatch_to_managers('get_os_install_device')
+            sizes = {
+                disk.name: disk.size
+                for disk in hardware.dispatch_to_managers('list_block_devices')
+            }
+            if length > sizes.get(device, length):
+                raise errors.DeploymentError(
+                    f'The image has {length} bytes and is larger than the '
+                    f'disk {device} with {sizes[device]}. Choose a larger '
+                    'disk by property root_device, or a smaller image.'
+                )
+        raise errors.IncompatibleHardwareMethodError
 
     def collect_system_logs(
         self, io_dict: dict[str, io.BytesIO], file_list: list[str]

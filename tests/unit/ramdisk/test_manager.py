@@ -2,6 +2,7 @@
 """The hardware manager as the real agent finds, asks and calls it."""
 
 import base64
+import http.server
 import io
 import json
 import pathlib
@@ -57,13 +58,12 @@ class ManagerInTheAgent(base.BaseTestCase):
     def test_what_it_does_not_define_goes_to_the_generic_manager(self):
         # These have a body in the agent's base class, which must not end
         # up as the answer for the whole machine.
-        for method in (
-            'list_hardware_info',
-            'erase_devices',
-            'write_image',
-            'full_sync',
+        for method, arguments in (
+            ('list_hardware_info', ()),
+            ('erase_devices', ({}, [])),
+            ('write_image', ({}, [], {})),
+            ('full_sync', ()),
         ):
-            arguments = ({}, []) if method == 'erase_devices' else ()
             self.assertRaises(
                 hardware.errors.HardwareManagerMethodNotFound,
                 hardware.dispatch_to_managers,
@@ -92,6 +92,89 @@ class ManagerInTheAgent(base.BaseTestCase):
         self.assertEqual('zsbm', done.stdout.strip())
 
 
+class Disks(hardware.HardwareManager):
+    """One disk of 1,000 bytes; remembers whether it was written to."""
+
+    written = False
+
+    def evaluate_hardware_support(self):
+        return hardware.HardwareSupport.GENERIC
+
+    def get_os_install_device(self, permit_refresh=False):
+        return '/dev/none'
+
+    def list_block_devices(self, include_partitions=False):
+        return [hardware.BlockDevice('/dev/none', 'm', 1000, False)]
+
+    def write_image(self, node, ports, image_info, configdrive=None):
+        self.written = True
+
+
+class ImageServer(fixtures.Fixture):
+    """Says how long an image is, or refuses to."""
+
+    def __init__(self, length, status=200):
+        super().__init__()
+        self._length, self._status = length, status
+
+    def _setUp(self):
+        fixture = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_HEAD(self):
+                self.send_response(fixture._status)
+                self.send_header('Content-Length', str(fixture._length))
+                self.end_headers()
+
+            def log_message(self, *args):
+                pass
+
+        server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        self.url = f'http://127.0.0.1:{server.server_port}/image'
+
+
+class ImageLargerThanTheDisk(base.BaseTestCase):
+    def setUp(self):
+        super().setUp()
+        self.disks = Disks()
+        previous = hardware._global_managers
+        self.addCleanup(setattr, hardware, '_global_managers', previous)
+        hardware._global_managers = [
+            {'name': str(found), 'manager': found, 'support': 1}
+            for found in (manager.ZsbmHardwareManager(), self.disks)
+        ]
+
+    def _write(self, length, status=200, disk_format='raw'):
+        server = self.useFixture(ImageServer(length, status))
+        info = {'urls': [server.url], 'disk_format': disk_format}
+        hardware.dispatch_to_managers('write_image', {}, [], info)
+
+    def test_it_is_refused_before_the_writing(self):
+        error = self.assertRaises(
+            errors.DeploymentError, self._write, length=1001
+        )
+        for word in ('1001', '/dev/none', '1000', 'root_device'):
+            self.assertIn(word, str(error))
+        self.assertFalse(self.disks.written)
+
+    def test_one_that_fits_is_written(self):
+        self._write(length=1000)
+        self.assertTrue(self.disks.written)
+
+    def test_a_server_that_does_not_say_is_left_to_the_agent(self):
+        self._write(length=1001, status=401)
+        self.assertTrue(self.disks.written)
+
+    def test_the_size_of_a_qcow2_says_nothing(self):
+        self._write(length=1001, disk_format='qcow2')
+        self.assertTrue(self.disks.written)
+
+
 class Heartbeats(base.BaseTestCase):
     def setUp(self):
         super().setUp()
@@ -110,6 +193,9 @@ class Heartbeats(base.BaseTestCase):
         self.beater.start()
         self.addCleanup(self.beater.stop)
         self.assertTrue(self.agent.beat.acquire(timeout=5))
+        # The agent forgets a wish that comes while it is sending.
+        while not self.beater.interval:
+            time.sleep(0.01)
         ended = time.monotonic()
         self.beater.force_heartbeat()
         self.assertTrue(self.agent.beat.acquire(timeout=10))
