@@ -10,7 +10,6 @@ fields of 8 hex digits, names and contents padded to 4 bytes.
 import os
 import pathlib
 import stat
-from collections.abc import Callable
 from typing import BinaryIO
 
 TIMESTAMP = 1_700_000_000
@@ -30,24 +29,16 @@ class Writer:
         folder = stat.S_ISDIR(mode)
         self._header(name, mode, self._inode, 2 if folder else 1, content)
 
-    def add_tree(
-        self, root: pathlib.Path, skip: Callable[[str], bool]
-    ) -> None:
-        """Add everything below `root` but what `skip(relative path)` names.
+    def add_tree(self, root: pathlib.Path) -> None:
+        """Add everything below `root` but sockets, pipes and devices.
 
-        Sockets, pipes and devices are left out: the kernel makes /dev.
+        The kernel makes /dev.
         """
         for folder, folders, files in os.walk(root):
             folders.sort()
-            base = pathlib.Path(folder)
-            for name in sorted(files) + list(folders):
-                path = base / name
-                relative = os.fspath(path.relative_to(root))
-                if skip(relative):
-                    if name in folders:
-                        folders.remove(name)
-                    continue
-                self._add_path(path, relative)
+            for name in sorted(files) + folders:
+                path = pathlib.Path(folder, name)
+                self._add_path(path, os.fspath(path.relative_to(root)))
 
     def close(self) -> None:
         """End the archive; the stream stays open."""

@@ -54,8 +54,7 @@ class Ramdisk:
     """A deploy ramdisk that is ready to be served.
 
     :ivar kernel: Debian's kernel, signed as Secure Boot needs it.
-    :ivar initramfs: zstd archives, one after the other: ironic must be told
-        not to inflate it ([conductor]disable_zstandard_decompression).
+    :ivar initramfs: lz4 archives, one after the other.
     :ivar digest: of all that went in.
     """
 
@@ -129,7 +128,7 @@ def _assemble(
     files: dict[str, bytes],
     digest: str,
 ) -> None:
-    overlay = target / 'own.cpio.zst'
+    overlay = target / 'own.cpio.lz4'
     ramdisk_base.pack(overlay, lambda writer: _fill(writer, files, digest))
     with (target / INITRAMFS).open('wb') as sink:
         for part in (base / ramdisk_base.ARCHIVE, overlay):
