@@ -150,6 +150,32 @@ class TestServed(TestCase):
         self.assertEqual(order, [name for name in found if name in order])
         self.abort(node)
 
+    def test_the_boot_mode_is_learned_unless_somebody_said_it(self):
+        for said, code, mode in (
+            ('', 0, 'bios'),
+            ('', 7, 'uefi'),
+            ('boot_mode:uefi', 0, 'uefi'),
+        ):
+            mac = f'52:54:00:aa:02:0{code + len(said[:1])}'
+            node = self.node(mac=mac, properties={'capabilities': said})
+            self.inspect(node)
+            self.becomes(
+                lambda mac=mac, code=code: self.answer(
+                    mac, dhcp_client.firmware(code)
+                )
+            )
+            time.sleep(5 if said else 0)
+            self.becomes(
+                lambda node=node, mode=mode: (
+                    f'boot_mode:{mode}'
+                    in self.api.get_node(node).properties.get(
+                        'capabilities', ''
+                    )
+                )
+            )
+            self.abort(node)
+            self._delete(node)
+
     def test_a_stock_node_gets_what_ironic_chose(self):
         node = self.node('ipmi', boot_interface='ipxe')
         self.inspect(node)
@@ -272,7 +298,9 @@ class TestFaults(TestCase):
         self.abort(node)
 
     def test_a_range_that_is_used_up_is_named_and_a_free_one_serves(self):
-        nodes = [self.node(mac=f'52:54:00:aa:01:0{n}') for n in range(3)]
+        macs = [f'52:54:00:aa:01:0{number}' for number in range(3)]
+        nodes = [self.node(mac=mac) for mac in macs]
+        self.becomes(lambda: set(macs) <= set(self.bench.desired.macs()))
         last = self.node(mac=MAC)
         self.api.set_node_provision_state(last, 'inspect')
         found = self.becomes(

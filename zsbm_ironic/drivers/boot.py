@@ -20,7 +20,7 @@ from oslo_log import log as logging
 
 from zsbm_ironic.common import exception
 from zsbm_ironic.conf import CONF
-from zsbm_ironic.drivers import boot_watch, dhcp
+from zsbm_ironic.drivers import boot_watch, dhcp, events
 from zsbm_ironic.netboot import arch, subnets
 
 LOG = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ class ZsbmBootMixin:
         own = provider()
         if own and local and not CONF.pxe.enable_netboot_fallback:
             own.clean_dhcp_opts(task)
-            own.note(task, 'boot-from-disk')
+            events.note(task.node.uuid, 'conductor', 'boot-from-disk')
 
     def clean_up_ramdisk(self, task: task_manager.TaskManager) -> None:
         """Take the ramdisk away, and the offer to boot it."""
@@ -126,7 +126,7 @@ class ZsbmBootMixin:
         own = provider()
         if own:
             own.clean_dhcp_opts(task)
-            own.note(task, 'boot-taken-away')
+            events.note(task.node.uuid, 'conductor', 'boot-taken-away')
 
     @periodics.periodic(
         spacing=lambda: CONF.zsbm_netboot.reconcile_interval_s,

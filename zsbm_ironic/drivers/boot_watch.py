@@ -2,12 +2,15 @@
 """What the periodic task of the boot interfaces does for a whole conductor.
 
 Called by `boot` alone. Gathers the ports of the nodes that are mapped to this
-conductor, whatever their boot interface, has desired state follow them, and
-tells the history of nodes that wait for their ramdisk what is in its way.
+conductor, whatever their boot interface, and has desired state follow them.
+Of nodes that wait for their ramdisk it learns the boot mode, and their history
+is told what is in the way.
 """
 
+import contextlib
 import time
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from ironic import objects
 from ironic.common import exception as ironic_exception
@@ -18,8 +21,9 @@ from ironic.drivers.modules.network import common as network_common
 from oslo_log import log as logging
 
 from zsbm_ironic.common import exception, ironic_compat
-from zsbm_ironic.drivers import dhcp
-from zsbm_ironic.netboot import reconcile
+from zsbm_ironic.conf import CONF
+from zsbm_ironic.drivers import boot_mode, dhcp
+from zsbm_ironic.netboot import reconcile, status, timeline
 
 LOG = logging.getLogger(__name__)
 
@@ -35,7 +39,28 @@ WAITING = (
 # its history gets one line of each incident.
 TOLD = 'zsbm_netboot_told'
 
-FIELDS = ['id', 'provision_state', 'network_interface']
+FIELDS = (
+    'id',
+    'provision_state',
+    'network_interface',
+    'properties',
+    'driver_info',
+    'driver_internal_info',
+    'provision_updated_at',
+)
+
+
+class _Node(NamedTuple):
+    uuid: str
+    driver: str
+    conductor_group: str
+    id: int
+    state: str
+    network: str
+    properties: dict[str, Any]
+    driver_info: dict[str, Any]
+    driver_internal_info: dict[str, Any]
+    provision_updated_at: Any
 
 
 class BootWatch:
@@ -55,9 +80,8 @@ class BootWatch:
         :param manager: the conductor's manager, which knows its nodes.
         """
         read_at = time.time()
-        nodes = {
-            row[3]: row for row in manager.iter_nodes(fields=list(FIELDS))
-        }
+        rows = manager.iter_nodes(fields=list(FIELDS))
+        nodes = {one.id: one for one in (_Node(*row) for row in rows)}
         if ironic_compat.is_shutting_down(manager):
             # The list of nodes was cut short then.
             return
@@ -71,70 +95,97 @@ class BootWatch:
             self._own.reconcile(ports, read_at)
         except OSError as exc:
             LOG.error('Desired state cannot be kept: %s', exc)
-        self._tell([row[0] for row in nodes.values() if row[4] in WAITING])
+        waiting = [one for one in nodes.values() if one.state in WAITING]
+        for node in waiting:
+            macs = [mac for mac, one in ports.items() if one.node == node.uuid]
+            self._learn(node, macs)
+        self._tell(waiting)
+
+    def _learn(self, node: _Node, macs: list[str]) -> None:
+        """Write down the boot mode, where only DHCP can tell it."""
+        if node.driver != 'zsbm' or not boot_mode.is_unknown(
+            node.properties, node.driver_info
+        ):
+            return
+        seen = status.Status(CONF.zsbm_netboot.status_dir)
+        mode = boot_mode.told_by(
+            timeline.merge(*(seen.events(mac) for mac in macs))
+        )
+        if mode is None:
+            return
+        with self._locked(node.uuid, 'learning its boot mode') as task:
+            if task is not None:
+                boot_mode.learn(task.node, mode)
+
+    @contextlib.contextmanager
+    def _locked(
+        self, node: str, purpose: str
+    ) -> Iterator[task_manager.TaskManager | None]:
+        """Lock a node, or yield None where somebody else has: not now."""
+        try:
+            task = task_manager.acquire(
+                self._context, node, shared=False, purpose=purpose
+            )
+        except (
+            ironic_exception.NodeLocked,
+            ironic_exception.NodeNotFound,
+        ):
+            LOG.debug('Node %s is busy: %s is put off.', node, purpose)
+            yield None
+            return
+        with task:
+            yield task
 
     def _facts(
-        self, port: Any, node: Any, groups: dict[int, Any]
+        self, port: Any, node: _Node, groups: dict[int, Any]
     ) -> reconcile.PortFacts:
-        uuid, _driver, _group, _id, state, network = node
-        pooled = network in dhcp.WITHOUT_VIF
+        pooled = node.network in dhcp.WITHOUT_VIF
         vif = None
         if not pooled:
             vif = _bound_vif(port) or _bound_vif(groups.get(port.portgroup_id))
         return reconcile.PortFacts(
             mac=port.address,
-            node=uuid,
+            node=node.uuid,
             port=port.uuid,
-            addresses=self._addresses(port, uuid) if pooled else (),
+            addresses=self._addresses(port, node.uuid) if pooled else (),
             vif=vif,
             client_id=dhcp.client_id(port),
-            may_boot=state not in dhcp.WITHOUT_BOOT,
+            may_boot=node.state not in dhcp.WITHOUT_BOOT,
         )
 
     def _addresses(self, port: Any, node: str) -> tuple[str, ...]:
         current = tuple(port.internal_info.get(dhcp.ADDRESSES) or ())
         if current or self._full:
             return current
+        with self._locked(node, 'assigning an address') as task:
+            for fresh in task.ports if task is not None else ():
+                if fresh.uuid == port.uuid:
+                    return self._assigned(fresh, node)
+        return ()
+
+    def _assigned(self, port: Any, node: str) -> tuple[str, ...]:
         try:
-            with task_manager.acquire(
-                self._context,
-                node,
-                shared=False,
-                purpose='assigning an address',
-            ) as task:
-                for fresh in task.ports:
-                    if fresh.uuid == port.uuid:
-                        return self._own.assign(self._context, fresh)
-        except (
-            ironic_exception.NodeLocked,
-            ironic_exception.NodeNotFound,
-        ):
-            LOG.debug('Node %s: addresses are assigned later.', node)
+            return self._own.assign(self._context, port)
         except exception.ZsbmError as exc:
             LOG.warning('Node %s: %s', node, exc)
             # The next port would not fare better: no lock is taken for it.
             self._full = True
-        return ()
+            return ()
 
-    def _tell(self, nodes: list[str]) -> None:
+    def _tell(self, waiting: list[_Node]) -> None:
         """Put what is in the way of booting into the nodes' history."""
         obstacle = self._obstacle()
         if obstacle is None:
             return
-        for uuid in nodes:
-            try:
-                with task_manager.acquire(
-                    self._context,
-                    uuid,
-                    shared=False,
-                    purpose='telling what is in the way of booting',
-                ) as task:
-                    _tell_one(task, obstacle)
-            except (
-                ironic_exception.NodeLocked,
-                ironic_exception.NodeNotFound,
-            ):
-                LOG.debug('Node %s: told later.', uuid)
+        for node in waiting:
+            info = node.driver_internal_info
+            mark = f'{node.provision_updated_at} {type(obstacle).__name__}'
+            # With an agent that is up, nothing is in its way any more.
+            if info.get('agent_url') or info.get(TOLD) == mark:
+                continue
+            with self._locked(node.uuid, 'telling what stops it') as task:
+                if task is not None:
+                    _tell_one(task, obstacle, mark)
 
     def _obstacle(self) -> exception.ZsbmError | None:
         try:
@@ -158,14 +209,10 @@ def _bound_vif(port: Any) -> str | None:
 
 
 def _tell_one(
-    task: task_manager.TaskManager, obstacle: exception.ZsbmError
+    task: task_manager.TaskManager, obstacle: exception.ZsbmError, mark: str
 ) -> None:
     node = task.node
-    # The agent is up: nothing is in its way any more.
-    if node.driver_internal_info.get('agent_url'):
-        return
-    mark = f'{node.provision_updated_at}: {obstacle.__class__.__name__}'
-    if node.driver_internal_info.get(TOLD) == mark:
+    if node.provision_state not in WAITING:
         return
     text = f'Node {node.name or node.uuid} waits for its ramdisk. {obstacle}'
     LOG.error('%s', text)

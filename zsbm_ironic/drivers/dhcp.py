@@ -11,7 +11,6 @@ options go to Neutron, and zsbm-netboot does not answer that MAC.
 import ipaddress
 import re
 import threading
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -25,13 +24,13 @@ from oslo_log import log as logging
 
 from zsbm_ironic.common import exception
 from zsbm_ironic.conf import CONF
+from zsbm_ironic.drivers import events
 from zsbm_ironic.netboot import (
     desired,
     reconcile,
     settings,
     status,
     subnets,
-    timeline,
 )
 
 LOG = logging.getLogger(__name__)
@@ -161,7 +160,12 @@ class ZsbmDHCP(base.BaseDHCP):
                 'Create a port with the MAC of a NIC on the provisioning '
                 'network.'
             )
-        self.note(task, 'boot-served', ' '.join(filter(None, served)))
+        events.note(
+            task.node.uuid,
+            'conductor',
+            'boot-served',
+            ' '.join(filter(None, served)),
+        )
 
     def clean_dhcp_opts(self, task: task_manager.TaskManager) -> None:
         """Have the node's ports served with their address alone."""
@@ -188,16 +192,6 @@ class ZsbmDHCP(base.BaseDHCP):
             if record is not None:
                 addresses += record.addresses
         return addresses
-
-    def note(
-        self, task: task_manager.TaskManager, name: str, detail: str = ''
-    ) -> None:
-        """Put an event of the conductor on the node's timeline."""
-        group = CONF.zsbm_netboot
-        timeline.Timeline(group.timeline_dir, group.timeline_events).append(
-            task.node.uuid,
-            timeline.Event(time.time(), 'conductor', name, detail=detail),
-        )
 
     def reconcile(
         self, ports: Mapping[str, reconcile.PortFacts], read_at: float
