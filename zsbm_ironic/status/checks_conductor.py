@@ -148,8 +148,9 @@ def console(conf: cfg.ConfigOpts) -> Iterator[Finding]:
     name = '[console]port_range'
     if wanted.SERIAL_CONSOLE not in conf.enabled_console_interfaces:
         return
-    if conf.console.port_range:
-        yield ok(name, conf.console.port_range)
+    ports = wanted.console_ports(conf)
+    if ports:
+        yield ok(name, ports)
     else:
         yield warn(
             name,

@@ -93,7 +93,7 @@ def _console(conf: cfg.ConfigOpts) -> Iterable[Setting]:
         yield Setting(
             'console',
             'port_range',
-            conf.console.port_range or CONSOLE_PORTS,
+            wanted.console_ports(conf) or CONSOLE_PORTS,
             'TCP ports of serial consoles, one for each that is open.',
         )
 

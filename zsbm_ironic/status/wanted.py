@@ -100,6 +100,14 @@ def interfaces(conf: cfg.ConfigOpts, interface: str) -> list[str] | None:
     return _with(kept, wanted_interfaces(interface))
 
 
+def console_ports(conf: cfg.ConfigOpts) -> str:
+    """Return [console]port_range as it is written, empty where unset."""
+    return ','.join(
+        f'{ports.start}:{ports.stop}'
+        for ports in conf.console.port_range or ()
+    )
+
+
 def hooks(conf: cfg.ConfigOpts) -> str:
     """Return [inspector]hooks with what we need added."""
     present = [word.strip() for word in conf.inspector.hooks.split(',')]

@@ -76,6 +76,16 @@ class FragmentTest(base.StatusTestCase):
             'cidr:203.0.113.0/24', printed.get('zsbm_netboot', 'subnets')
         )
 
+    def test_ports_of_consoles_are_given_or_kept(self) -> None:
+        self.assertEqual(
+            '10000:20000', self._printed().get('console', 'port_range')
+        )
+        text = '[console]\nport_range = 9000:9100,9500:9600\n'
+        self.assertEqual(
+            '9000:9100,9500:9600',
+            self._printed(text).get('console', 'port_range'),
+        )
+
     def test_hooks_of_the_operator_stay(self) -> None:
         printed = self._printed('[inspector]\nhooks = $default_hooks,cpus\n')
         self.assertEqual(
