@@ -85,6 +85,19 @@ packages() {
     [ ${#missing[@]} -eq 0 ] || apt_install "${missing[@]}"
 }
 
+# The package itself is installed as a copy and not as a link to the checkout:
+# the lab's users, who are not root, cannot read a checkout in root's home.
+package_ready() {
+    local wanted
+    wanted=$(cd "$top" && find zsbm_ironic etc setup.cfg -type f \
+        ! -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum | sha256sum)
+    if [ "$(cat "$venv/.package" 2>/dev/null)" != "$wanted" ]; then
+        (cd "$top" && "$venv/bin/uv" pip install -q -p "$venv" --no-deps \
+            --reinstall-package zsbm-ironic .)
+        printf '%s\n' "$wanted" > "$venv/.package"
+    fi
+}
+
 # A venv of this checkout on Debian's Python, made or renewed when one of the
 # files that say what is in it changed. Sets $venv.
 venv_ready() {
@@ -115,9 +128,10 @@ venv_ready() {
         (cd "$top" && "$venv/bin/uv" pip install -q -p "$venv" \
             -c constraints.txt -r test-requirements.txt \
             -r doc/requirements.txt \
-            -e '.[conductor,ramdisk,netboot,cli,lab]')
+            '.[conductor,ramdisk,netboot,cli,lab]')
         printf '%s\n' "$wanted" > "$venv/.inputs"
     fi
+    package_ready
     exec 9>&-
     PATH=$venv/bin:$PATH
     export PATH
