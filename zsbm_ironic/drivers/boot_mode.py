@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ironic.common import boot_modes
+from ironic.common import exception as ironic_exception
 from ironic.drivers import utils as driver_utils
 from oslo_log import log as logging
 
@@ -24,8 +25,16 @@ CAPABILITY = 'boot_mode'
 def is_unknown(
     properties: Mapping[str, Any], driver_info: Mapping[str, Any]
 ) -> bool:
-    """Whether nobody has said it and the BMC will not."""
-    known = driver_utils.capabilities_to_dict(properties.get('capabilities'))
+    """Whether nobody has said it and the BMC will not.
+
+    Capabilities that cannot be read are somebody's word too.
+    """
+    try:
+        known = driver_utils.capabilities_to_dict(
+            properties.get('capabilities')
+        )
+    except ironic_exception.InvalidParameterValue:
+        return False
     return CAPABILITY not in known and 'redfish_address' not in driver_info
 
 

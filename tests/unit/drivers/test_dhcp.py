@@ -64,6 +64,7 @@ class TestBootMode(base.BaseTestCase):
         for properties, driver_info in (
             ({'capabilities': 'boot_mode:bios'}, {}),
             ({'capabilities': {'boot_mode': 'uefi'}}, {}),
+            ({'capabilities': 'no pairs'}, {}),
             ({}, {'redfish_address': 'https://192.0.2.1'}),
         ):
             self.assertFalse(boot_mode.is_unknown(properties, driver_info))
