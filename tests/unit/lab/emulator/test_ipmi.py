@@ -82,7 +82,9 @@ class TestIpmitool(IpmiTestCase):
             ]
         )
         self.assertSays('Chassis Power is off', done)
-        self.assertIn('best available cipher suite 17', done.stdout + done.stderr)
+        self.assertIn(
+            'best available cipher suite 17', done.stdout + done.stderr
+        )
 
     def test_suite_that_is_not_spoken_is_refused(self):
         bmc = self.useFixture(emulated.EmulatedIpmi(cipher_suites=(3,)))
