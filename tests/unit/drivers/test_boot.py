@@ -13,7 +13,7 @@ class TestUpstream(base.BaseTestCase):
     def test_a_manager_says_whether_it_ends(self):
         # As in a worker that is spawned: no database, no message bus.
         manager = object.__new__(base_manager.BaseConductorManager)
-        manager.__setstate__({'host': 'host', 'topic': 'topic'})
+        manager.__setstate__({'host': 'host', '_shutdown': False})
         self.assertFalse(ironic_compat.is_shutting_down(manager))
         manager._shutdown.set()
         self.assertTrue(ironic_compat.is_shutting_down(manager))
