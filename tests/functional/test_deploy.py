@@ -96,12 +96,14 @@ class TestDeploy(ironic_service.TestCase):
 
     def _fails_at_check(self, **ramdisk):
         agent = self._deploy(**ramdisk)
-        self.wait_for(self.node, 'deploy failed')
-        self.assertNotIn('write_image, result', agent.log())
+        self._failed()
+        self.assertNotIn('execute_deploy_step', agent.log())
         message = self.history(self.node)[-1]
         self.assertIn('deploy.check_ramdisk', message)
         for word in ('web-3', '1.0', 'zsbm-ironic[ramdisk]'):
             self.assertIn(word, message)
+        agent.end()
+        self.bmc.machine.power = 'off'
         return message
 
     def test_a_ramdisk_with_our_part_deploys(self):
@@ -156,6 +158,14 @@ class TestDeploy(ironic_service.TestCase):
             self.bmc.machine.power = 'off'
         self._deploy()
         self.wait_for(self.node, 'active')
+
+    def test_what_another_deploy_interface_boots_is_refused_by_name(self):
+        url = 'http://198.51.100.1/live.iso'
+        self.api.update_node(self.node, instance_info={'boot_iso': url})
+        result = self.api.validate_node(self.node, required=None)['deploy']
+        self.assertFalse(result.result)
+        for word in ('web-3', 'boot_iso', '--deploy-interface ramdisk'):
+            self.assertIn(word, result.reason)
 
     def test_an_image_that_is_not_there(self):
         info = {**self.info, 'image_source': f'{self.info["image_source"]}.no'}
@@ -221,10 +231,8 @@ class TestDeploy(ironic_service.TestCase):
             )
             database.commit()
 
-    def test_a_stock_ramdisk_is_refused_before_anything_is_written(self):
+    def test_stock_and_older_ramdisks_are_refused_before_the_writing(self):
         self.assertIn('stock', self._fails_at_check(in_band=None))
-
-    def test_an_older_ramdisk_is_refused_before_anything_is_written(self):
         self.assertIn('0.9', self._fails_at_check(in_band='0.9'))
 
     def test_a_stock_ramdisk_deploys_by_the_stock_interface(self):

@@ -3,7 +3,7 @@
 
 from oslotest import base
 
-from zsbm_ironic.drivers import deploy
+from zsbm_ironic.drivers import deploy, remedies
 from zsbm_ironic.ramdisk import version
 
 STOCK = {'generic_hardware_manager': '1.2'}
@@ -33,3 +33,37 @@ class Suitable(base.BaseTestCase):
         # The ramdisk says it, so it may say anything.
         for word in ('', 'new', '1..0', '1.0-rc1'):
             self.assertIn('not a version', deploy.unsuitable(ramdisk(word)))
+
+
+class Remedies(base.BaseTestCase):
+    def test_the_words_of_the_agent_and_of_the_kernel(self):
+        for message, word in (
+            ('Error verifying image checksum: Image failed', 'image_checksum'),
+            (
+                'Download of image i failed: Unable to write image to device '
+                '/dev/sda. Error: [Errno 28] No space left on device',
+                'larger disk',
+            ),
+            (
+                'Unable to write image to /tmp/i. Error: [Errno 28] No space '
+                'left on device',
+                'image_download_source',
+            ),
+            ('No suitable device was found for deployment', 'root_device'),
+            ('Error downloading image: Download of image i', 'image_source'),
+            ('No partitions found on the device /dev/sda', 'whole-disk'),
+        ):
+            self.assertIn(word, remedies.remedy_for(message))
+
+    def test_what_nobody_knows_gets_no_remedy(self):
+        self.assertIsNone(remedies.remedy_for('The dog ate it'))
+
+
+class Secrets(base.BaseTestCase):
+    def test_login_and_signature_are_not_repeated(self):
+        self.assertEqual(
+            'https://images.example.org/d.raw',
+            deploy._without_secrets(
+                'https://me:pw@images.example.org/d.raw?Signature=abc'
+            ),
+        )
