@@ -178,7 +178,7 @@ def _storage(
 def _cd_drive(indexes: dict[str, int], media: str | None) -> Iterator[str]:
     drive = 'if=none,id=cd0-image,media=cdrom,readonly=on'
     if media is not None:
-        drive += f',file={_escaped(media)}'
+        drive += f',format=raw,file={_escaped(media)}'
     yield from ('-drive', drive)
     yield from (
         '-device',

@@ -188,19 +188,37 @@ class EmulatedRedfish(_EmulatedBmc):
     """A BMC that speaks Redfish over HTTPS with a certificate of its own."""
 
     def __init__(
-        self, power: str = 'off', *, tls: bool = True, **common: Any
+        self,
+        power: str = 'off',
+        *,
+        tls: bool = True,
+        also_ipmi: bool = False,
+        **common: Any,
     ) -> None:
         """Describe a BMC; further arguments as those of both protocols.
 
         :param tls: False serves plain HTTP.
+        :param also_ipmi: answer IPMI too, on `ipmi_port`, as most do.
         """
         super().__init__(power, **common)
+        self._ipmi_settings = None
+        if also_ipmi:
+            self._ipmi_settings = ipmi.IpmiSettings(
+                ADDRESS, 0, self.username, self.password
+            )
         self._settings = redfish.RedfishSettings(
             ADDRESS, 0, self.username, self.password, tls
         )
 
     def _setUp(self) -> None:
-        self._serve(redfish_settings=self._settings)
+        self._serve(self._ipmi_settings, self._settings)
+
+    @property
+    def ipmi_port(self) -> int:
+        """UDP port, where the BMC answers IPMI too."""
+        if self.service.ipmi is None:
+            raise RuntimeError('made without also_ipmi')
+        return self.service.ipmi.port
 
     @property
     def port(self) -> int:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The emulated BMC before IPMI clients that we did not write."""
 
+import socket
 import subprocess
 import time
 
@@ -285,6 +286,32 @@ class TestSessions(IpmiTestCase):
         one, two = self.log_in(first), self.log_in(second)
         self.assertEqual({'powerstate': 'on'}, one.get_power())
         self.assertEqual({'powerstate': 'off'}, two.get_power())
+
+    def test_silent_client_loses_its_slot(self):
+        bmc = self.useFixture(emulated.EmulatedIpmi())
+        self.log_in(bmc)
+        [session] = bmc.service.ipmi._sessions.values()
+        session.last_seen -= 59
+        time.sleep(0.5)
+        self.assertEqual(1, bmc.sessions)
+        session.last_seen -= 2
+        time.sleep(0.5)
+        self.assertEqual(0, bmc.sessions)
+
+    def test_slots_run_out(self):
+        """Handshakes that nobody ends hold their slots for ten seconds."""
+        bmc = self.useFixture(emulated.EmulatedIpmi())
+        request = bytes.fromhex('0600ff07 0610 00000000 00000000 2000')
+        request += bytes(4) + b'\x01\x02\x03\x04'
+        for kind, algorithm in ((0, 1), (1, 1), (2, 1)):
+            request += bytes([kind, 0, 0, 8, algorithm, 0, 0, 0])
+        statuses = []
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(PATIENCE_S)
+            for _ in range(6):
+                client.sendto(request, (emulated.ADDRESS, bmc.port))
+                statuses.append(client.recv(100)[17])
+        self.assertEqual([0, 0, 0, 0, 0, 1], statuses)
 
     def test_restart_forgets_sessions(self):
         bmc = self.useFixture(emulated.EmulatedIpmi())

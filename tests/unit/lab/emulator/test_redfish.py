@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """The emulated BMC before sushy and plain HTTPS."""
 
+import functools
 import hashlib
+import http.server
+import pathlib
 import socket
 import ssl
+import threading
 import time
 
+import fixtures
 import requests
 import sushy
 import urllib3
 from cryptography import x509
 from oslotest import base
+from pyghmi.ipmi import command as pyghmi_command
 from sushy import auth as sushy_auth
 from sushy import exceptions as sushy_exceptions
 
@@ -183,6 +189,43 @@ class TestSystem(RedfishTestCase):
         [supply] = box.power.power_supplies
         self.assertEqual(180, supply.last_power_output_watts)
         self.assertEqual(sushy.HEALTH_CRITICAL, self.system(bmc).status.health)
+
+    def test_virtual_media(self):
+        bmc = self.useFixture(emulated.EmulatedRedfish())
+        directory = self.useFixture(fixtures.TempDir()).path
+        image = pathlib.Path(directory) / 'boot.iso'
+        image.write_bytes(b'an image')
+        handler = functools.partial(
+            http.server.SimpleHTTPRequestHandler, directory=directory
+        )
+        server = http.server.ThreadingHTTPServer(
+            (emulated.ADDRESS, 0), handler
+        )
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        [drive] = self.system(bmc).virtual_media.get_members()
+        drive.insert_media(
+            f'http://{emulated.ADDRESS}:{server.server_port}/boot.iso'
+        )
+        inserted = pathlib.Path(bmc.chassis.media)
+        self.assertEqual(b'an image', inserted.read_bytes())
+        drive.eject_media()
+        self.assertIsNone(bmc.chassis.media)
+        self.assertFalse(inserted.exists())
+
+    def test_also_by_ipmi(self):
+        bmc = self.useFixture(
+            emulated.EmulatedRedfish(power='on', also_ipmi=True)
+        )
+        session = pyghmi_command.Command(
+            emulated.ADDRESS, bmc.username, bmc.password, port=bmc.ipmi_port
+        )
+        self.addCleanup(session.ipmi_session.logout)
+        session.set_bootdev('network')
+        self.assertEqual(
+            sushy.BOOT_SOURCE_TARGET_PXE, self.system(bmc).boot.target
+        )
 
     def test_alias_leads_to_the_system(self):
         bmc = self.useFixture(emulated.EmulatedRedfish(name='metal-7'))

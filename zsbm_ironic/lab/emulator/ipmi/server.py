@@ -186,6 +186,7 @@ class Bmc(pyghmi_bmc.Bmc):
             while self._late and self._late[0][0] <= now:
                 _, _, packet, client = heapq.heappop(self._late)
                 self._send(packet, client)
+            self._expire()
             self.sol.tick(now)
             self.state.tick(self, now)
 
@@ -203,6 +204,12 @@ class Bmc(pyghmi_bmc.Bmc):
     def _in_loop(self, call: Callable[[], None]) -> None:
         self._calls.append(call)
         os.write(self._wake_write, b'x')
+
+    def _expire(self) -> None:
+        """Free the slots of clients that went away without a word."""
+        for one in list(self._sessions.values()):
+            if one.is_expired:
+                self.forget(one)
 
     def _forget_all(self) -> None:
         for one in list(self._sessions.values()):
@@ -259,9 +266,6 @@ class Bmc(pyghmi_bmc.Bmc):
                 session.packet(bytearray(data))
 
     def _open(self, request: bytes, client: Any) -> None:
-        for one in list(self._sessions.values()):
-            if one.is_expired:
-                self.forget(one)
         session = sessions.Session(self, client, request)
         if len(self._sessions) >= sessions.MAX_SESSIONS:
             session.send_plain(
