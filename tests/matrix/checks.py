@@ -82,14 +82,16 @@ class Command:
 class Tests:
     """The tests of one folder, or those that match a regular expression.
 
-    :ivar include: a file of regular expressions; what is in the folder and
-        not in it counts as skipped.
+    :ivar include: a file of regular expressions: the tests that are run.
+    :ivar exclude: a file of regular expressions: the tests that are not run.
+        What either leaves out counts as skipped.
     :ivar verbose: a line for each test, for those that take seconds.
     """
 
     folder: str
     regex: str | None = None
     include: str | None = None
+    exclude: str | None = None
     serial: bool = False
     verbose: bool = False
 
@@ -107,6 +109,7 @@ class Tests:
                 '--subunit',
                 *(['--serial'] if self.serial else []),
                 *(['--include-list', self.include] if self.include else []),
+                *(['--exclude-list', self.exclude] if self.exclude else []),
                 *([self.regex] if self.regex else []),
             ]
             status = self._decode(argv, limit_s, env, outcome, errors)
@@ -150,7 +153,7 @@ class Tests:
             return process.wait()
 
     def _left_out(self, outcome: Outcome) -> int:
-        if self.include is None:
+        if self.include is None and self.exclude is None:
             return 0
         seen = outcome.passed + outcome.failed + outcome.skipped
         return max(0, len(list_tests(self.folder)) - seen)
@@ -174,6 +177,7 @@ def list_tests(folder: str) -> list[str]:
             done = subprocess.run(  # noqa: S603 - a list, never a shell
                 [*stestr(folder, repository), verb],
                 cwd=TOP,
+                env={**os.environ, 'PYTHONWARNINGS': 'ignore'},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 text=True,

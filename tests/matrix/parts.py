@@ -104,7 +104,14 @@ PARTS = (
         'functional',
         'a real Ironic, real servers, emulated BMCs on loopback',
         360,
-        (checks.Tests('tests/functional', serial=True, verbose=True),),
+        (
+            checks.Tests(
+                'tests/functional',
+                exclude='tests/functional/slow.txt',
+                serial=True,
+                verbose=True,
+            ),
+        ),
         profiles=('lab', 'test'),
     ),
     Part(

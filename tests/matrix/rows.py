@@ -2,7 +2,9 @@
 """The rows of the whole matrix, found and not listed by hand.
 
 checks
-    A row for each part of the sample but the end-to-end one.
+    A row for each part of the sample but those below.
+functional
+    A row for each module in tests/functional, without test_.
 the name of a module in tests/e2e, without test_
     A row for each test in it, without test_: the test
     tests.e2e.test_faults.FaultsTest.test_wrong_password is the row
@@ -25,6 +27,7 @@ from tests.matrix import checks, parts
 
 LIMIT_S = 40 * 60
 E2E = 'tests/e2e'
+FUNCTIONAL = 'tests/functional'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,8 +81,9 @@ def every() -> list[Row]:
     found = [
         Row('checks', part.name, part.checks)
         for part in parts.PARTS
-        if part.name != 'e2e'
+        if part.name not in ('e2e', 'functional')
     ]
+    found += _functional()
     found += [of_test(test_id) for test_id in checks.list_tests(E2E)]
     for path in sorted((checks.TOP / 'benchmarks').glob('bench_*.py')):
         module = f'benchmarks.{path.stem}'
@@ -91,6 +95,27 @@ def every() -> list[Row]:
             )
         )
     return found
+
+
+def _functional() -> list[Row]:
+    modules = {
+        test_id.rsplit('.', 2)[0] for test_id in checks.list_tests(FUNCTIONAL)
+    }
+    return [
+        Row(
+            'functional',
+            module.rsplit('.', 1)[-1].removeprefix('test_'),
+            (
+                checks.Tests(
+                    FUNCTIONAL,
+                    regex=rf'^{re.escape(module)}\.',
+                    serial=True,
+                    verbose=True,
+                ),
+            ),
+        )
+        for module in sorted(modules)
+    ]
 
 
 def chosen(rows: list[Row], pattern: str | None) -> list[Row]:

@@ -39,6 +39,14 @@ class CountingTest(testtools.TestCase):
             self._counts(checks.Tests('tests/specimen', include=str(path))),
         )
 
+    def test_what_the_exclude_list_leaves_out_is_skipped(self) -> None:
+        path = pathlib.Path(self.useFixture(fixtures.TempDir()).path, 'list')
+        path.write_text('test_fails$\n')
+        self.assertEqual(
+            [1, 0, 2],
+            self._counts(checks.Tests('tests/specimen', exclude=str(path))),
+        )
+
     def test_run_without_any_test_failed(self) -> None:
         self.assertEqual(
             [0, 1, 0], self._counts(checks.Tests('tests/specimen', 'no_such'))
