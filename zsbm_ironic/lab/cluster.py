@@ -33,10 +33,12 @@ def namespace(number: int) -> str:
 def connect(number: int) -> None:
     """Plug the namespace of a further conductor into the network."""
     network.create_branch(
-        namespace(number),
-        f'{layout.CONDUCTOR_ADDRESSES[number - 1]}/24',
-        route=f'{layout.BMC_NETWORK}0/24',
-        via=layout.CONDUCTOR_ADDRESSES[0],
+        namespace(number), f'{layout.CONDUCTOR_ADDRESSES[number - 1]}/24'
+    )
+    network.route(
+        f'{layout.BMC_NETWORK}0/24',
+        layout.CONDUCTOR_ADDRESSES[0],
+        namespace=namespace(number),
     )
 
 

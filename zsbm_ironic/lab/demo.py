@@ -330,7 +330,7 @@ def run(
     :raises ZsbmError: a step failed; the message says which and why.
     """
     server = Server(lab, machine)
-    image = lab.built().os_image
+    image = lab.os_image()
     make_available(server)
     server.describe_instance(image)
     server.forget_host_key()

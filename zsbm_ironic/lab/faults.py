@@ -66,12 +66,7 @@ def clear(lab: lifecycle.Lab) -> None:
 
 def start_rogue_dhcp(lab: lifecycle.Lab) -> None:
     """Put a second DHCP server on the wire, which answers everybody."""
-    network.create_branch(
-        ROGUE_NAMESPACE,
-        f'{ROGUE_ADDRESS}/24',
-        route=f'{layout.BMC_NETWORK}0/24',
-        via=layout.CONDUCTOR_ADDRESSES[0],
-    )
+    network.create_branch(ROGUE_NAMESPACE, f'{ROGUE_ADDRESS}/24')
     prefix = ROGUE_ADDRESS.rpartition('.')[0]
     lab.supervisor.start(
         daemon.Daemon(

@@ -6,7 +6,6 @@ read (kernels, boot scripts) belongs to a group that both share. Passwords of
 BMCs are in Ironic's database alone.
 """
 
-import configparser
 import dataclasses
 import http.client
 import os
@@ -18,7 +17,8 @@ from zsbm_ironic.common import process
 from zsbm_ironic.lab import daemon, layout, network
 from zsbm_ironic.lab.images import ramdisk
 
-Settings = dict[str, dict[str, str]]
+# A list is an option that is given several times.
+Settings = dict[str, dict[str, str | list[str]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -224,11 +224,15 @@ def write_config(
     path: pathlib.Path, options: Settings, own: tuple[int, int]
 ) -> None:
     """Write an ini file that its owner and group alone can read."""
-    parser = configparser.RawConfigParser(default_section='\0')
-    parser.read_dict(options)
+    lines = []
+    for section, values in options.items():
+        lines.append(f'[{section}]')
+        for name, value in values.items():
+            several = [value] if isinstance(value, str) else value
+            lines += [f'{name} = {one}' for one in several]
     draft = path.with_suffix('.new')
     with open(draft, 'w', opener=_private) as sink:
-        parser.write(sink)
+        sink.write('\n'.join(lines) + '\n')
     os.chown(draft, *own)
     draft.rename(path)
 

@@ -12,6 +12,7 @@ import pathlib
 import shutil
 from typing import Any
 
+import zsbm_ironic
 from zsbm_ironic.common import artifacts, exception, process, progress
 from zsbm_ironic.lab import (
     bench,
@@ -22,6 +23,7 @@ from zsbm_ironic.lab import (
     machines,
     netboot,
     network,
+    relay,
     stock,
 )
 from zsbm_ironic.lab.images import os_image, ramdisk
@@ -53,7 +55,6 @@ class Built:
     """What takes minutes to build and is shared by all labs of a host."""
 
     ramdisk: ramdisk.Ramdisk
-    os_image: os_image.OsImage
     loaders: pathlib.Path
 
 
@@ -87,16 +88,23 @@ class Lab:
         )
 
     def built(self) -> Built:
-        """Return ramdisk, test image and loaders, built where missing.
+        """Return ramdisk and loaders, built where missing.
 
         :raises ZsbmError: one of them cannot be built; the message says why.
         """
         cache = artifacts.Artifacts(self.folders.cache)
         return Built(
             ramdisk.build(cache, report=self.report),
-            os_image.build(cache, report=self.report),
             loaders_room.fetch(cache, report=self.report).folder,
         )
+
+    def os_image(self) -> os_image.OsImage:
+        """Return the test image, built where missing.
+
+        :raises ZsbmError: it cannot be built; the message says why.
+        """
+        cache = artifacts.Artifacts(self.folders.cache)
+        return os_image.build(cache, report=self.report)
 
     def up(self, plan: Plan) -> None:
         """Bring everything up that does not run yet.
@@ -104,13 +112,17 @@ class Lab:
         :raises LabSettingInvalid: another kind of lab is up already.
         """
         self._settle(plan)
+        self._stop_what_is_outdated()
         built = self.built()
+        self.os_image()
         declared = self.declared()
         with self.report.step('network'):
             self._wire(plan, declared)
             self._make_ssh_key()
         for machine in declared:
             self._start(bench.prepare(machine, self.folders))
+        if any(nic.relayed for one in declared for nic in one.nics):
+            self._start(relay.service())
         if plan.conductors == 1:
             self._up_single(plan, built)
         else:
@@ -168,11 +180,18 @@ class Lab:
             self.supervisor.start(one)
 
     def _wire(self, plan: Plan, declared: list[machines.Declaration]) -> None:
-        network.create()
+        network.create(self.folders.state)
+        nics = [nic for machine in declared for nic in machine.nics]
+        if any(nic.relayed for nic in nics):
+            relay.connect()
         for machine in declared:
             network.add_bmc(machine.bmc_address)
-            for nic in machine.nics:
-                network.add_tap(nic.tap, layout.EMULATOR_UID)
+        for nic in nics:
+            network.add_tap(
+                nic.tap,
+                layout.EMULATOR_UID,
+                relay.BRIDGE if nic.relayed else layout.BRIDGE,
+            )
         if plan.conductors > 1:
             cluster.connect(2)
 
@@ -220,6 +239,7 @@ class Lab:
         }
 
     def _settle(self, plan: Plan) -> None:
+        self._displace()
         present = self.plan()
         if present not in (None, plan):
             raise exception.LabSettingInvalid(
@@ -230,6 +250,43 @@ class Lab:
         self.folders.state.mkdir(parents=True, exist_ok=True)
         self.folders.state.chmod(0o755)
         self._plan_file.write_text(json.dumps(dataclasses.asdict(plan)))
+
+    def _displace(self) -> None:
+        """Take the network over from another lab, if that one is dead.
+
+        :raises LabSettingInvalid: it is alive.
+        """
+        owner = network.owner()
+        if owner in (None, self.folders.state):
+            return
+        other = Lab(
+            dataclasses.replace(self.folders, state=owner), self.report
+        )
+        if any(
+            other.supervisor.pid(name) for name in other.supervisor.names()
+        ):
+            raise exception.LabSettingInvalid(
+                where=owner,
+                what='this other lab is up; end it with '
+                f'`ZSBM_LAB_DIR={owner} zsbm-lab down`',
+            )
+        network.delete()
+
+    def _stop_what_is_outdated(self) -> None:
+        """Stop processes of another version of this package.
+
+        The machines run on: a new emulator finds them again.
+        """
+        package = pathlib.Path(zsbm_ironic.__file__).parent
+        now = artifacts.digest(
+            {str(path): path.read_bytes() for path in package.rglob('*.py')}
+        )
+        stamp = self.folders.state / 'code'
+        if stamp.exists() and stamp.read_text() != now:
+            self.report.say('The package changed: its processes start anew.')
+            for name in self.supervisor.names():
+                self.supervisor.stop(name)
+        stamp.write_text(now)
 
     def _make_ssh_key(self) -> None:
         key = self.folders.ssh_key

@@ -37,12 +37,18 @@ class DeclaredDisk:
 
 @dataclasses.dataclass(frozen=True)
 class DeclaredNic:
-    """One NIC: QEMU model, MAC, TAP name, whether it carries a boot ROM."""
+    """One NIC.
+
+    :ivar model: as QEMU names it.
+    :ivar boot_rom: False: the firmware itself boots it.
+    :ivar relayed: on the subnet behind the DHCP relay.
+    """
 
     model: str
     mac: str
     tap: str
     boot_rom: bool
+    relayed: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,6 +125,7 @@ def _declaration(
                 mac=f'52:54:00:5a:{place:02x}:{number:02x}',
                 tap=f'tap{place}.{number}',
                 boot_rom=bool(nic.get('boot_rom', True)),
+                relayed=bool(nic.get('relayed', False)),
             )
             for number, nic in enumerate(entry['nic'])
         ),

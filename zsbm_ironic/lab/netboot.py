@@ -9,7 +9,7 @@ Ironic each has one writer.
 import pathlib
 from collections.abc import Iterable
 
-from zsbm_ironic.lab import cluster, daemon, ironic, layout
+from zsbm_ironic.lab import cluster, daemon, ironic, layout, relay
 
 # As in etc/systemd/zsbm-netboot.service.
 CAPABILITIES = ('net_bind_service', 'net_raw', 'net_admin')
@@ -58,7 +58,10 @@ def settings(
             ),
             'run_dir': f'{root}/run',
             'status_dir': f'{root}/status',
-            'subnets': f'cidr:{layout.PROVISIONING_CIDR},range:{first}-{last}',
+            'subnets': [
+                f'cidr:{layout.PROVISIONING_CIDR},range:{first}-{last}',
+                relay.SUBNET,
+            ],
             'tftp_root': str(conductor.tftp_root),
             'timeline_dir': f'{root}/timeline',
         },

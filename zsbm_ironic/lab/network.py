@@ -7,6 +7,7 @@ the user that runs QEMU, which therefore needs no privilege.
 """
 
 import ctypes
+import json
 import os
 import pathlib
 import threading
@@ -34,20 +35,32 @@ def exists(namespace: str = layout.NAMESPACE) -> bool:
     return pathlib.Path('/run/netns', namespace).exists()
 
 
-def create() -> None:
-    """Make the namespace with its bridge and loopback; idempotent."""
+def create(owner: pathlib.Path) -> None:
+    """Make the namespace with its bridge and loopback; idempotent.
+
+    :param owner: state folder of the lab, kept as the alias of the bridge.
+    """
     if not exists():
         process.run(
             ['ip', 'netns', 'add', layout.NAMESPACE], timeout_s=TIMEOUT_S
         )
     _ip('link', 'set', 'lo', 'up')
     _add_link(layout.BRIDGE, 'type', 'bridge', 'stp_state', '0')
+    _ip('link', 'set', layout.BRIDGE, 'alias', str(owner))
     # A bridge without ports: not every kernel has the dummy driver.
     _add_link('bmc0', 'type', 'bridge')
     _add_address(f'{layout.CONDUCTOR_ADDRESSES[0]}/24', layout.BRIDGE)
     # Router advertisements come from the service; the bridge needs an
     # address of its own prefix for them.
     _add_address('fd00:5a5b::1/64', layout.BRIDGE)
+
+
+def owner() -> pathlib.Path | None:
+    """Return the state folder of the lab whose network this is."""
+    if not exists() or layout.BRIDGE not in _links():
+        return None
+    (link,) = json.loads(_ip('-j', 'link', 'show', layout.BRIDGE))
+    return pathlib.Path(link['ifalias']) if 'ifalias' in link else None
 
 
 def add_bmc(address: str) -> None:
@@ -69,37 +82,48 @@ def add_tap(name: str, uid: int, bridge: str = layout.BRIDGE) -> None:
 
 
 def create_branch(
-    namespace: str, address: str, *, route: str, via: str
+    namespace: str,
+    address: str,
+    *,
+    bridge: str = layout.BRIDGE,
+    inner: str = 'eth0',
 ) -> None:
-    """Make a namespace with one leg on the bridge; idempotent.
+    """Make a namespace with a leg on a bridge; idempotent.
 
     :param address: the leg's address with its prefix length.
-    :param route: network reached by way of address `via`.
+    :param inner: name of the leg inside the namespace.
     """
-    outer = f'to-{namespace[-10:]}'
+    outer = f'{inner}{namespace.removeprefix(layout.NAMESPACE)}'
     if not exists(namespace):
         process.run(['ip', 'netns', 'add', namespace], timeout_s=TIMEOUT_S)
     if outer not in _links():
-        _ip(
-            'link',
-            'add',
-            outer,
-            'type',
-            'veth',
-            'peer',
-            'name',
-            'eth0',
-            'netns',
-            namespace,
-        )
-    _ip('link', 'set', outer, 'master', layout.BRIDGE, 'up')
+        peer = ('peer', 'name', inner, 'netns', namespace)
+        _ip('link', 'add', outer, 'type', 'veth', *peer)
+    _ip('link', 'set', outer, 'master', bridge, 'up')
     for words in (
         ('link', 'set', 'lo', 'up'),
-        ('link', 'set', 'eth0', 'up'),
-        ('address', 'replace', address, 'dev', 'eth0'),
-        ('route', 'replace', route, 'via', via),
+        ('link', 'set', inner, 'up'),
+        ('address', 'replace', address, 'dev', inner),
     ):
         _ip(*words, namespace=namespace)
+
+
+def add_bridge(name: str) -> None:
+    """Make a further bridge without an address; idempotent."""
+    _add_link(name, 'type', 'bridge', 'stp_state', '0')
+
+
+def route(target: str, via: str, *, namespace: str = layout.NAMESPACE) -> None:
+    """Reach network `target` by way of address `via`; idempotent."""
+    _ip('route', 'replace', target, 'via', via, namespace=namespace)
+
+
+def forward(namespace: str) -> None:
+    """Let a namespace be a router."""
+    process.run(
+        [*nsenter(namespace), 'sysctl', '-qw', 'net.ipv4.ip_forward=1'],
+        timeout_s=TIMEOUT_S,
+    )
 
 
 def call(function: Callable[[], T], namespace: str = layout.NAMESPACE) -> T:
