@@ -97,7 +97,7 @@ class Pool:
         :param hold: False gives the BMC its slot back at once.
         :raises BmcBusy: somebody else used the session for 30 s.
         """
-        self._sweep()
+        self.sweep()
         place = self._locked(owner, credentials.address)
         try:
             return self._run(place, credentials, function, once)
@@ -159,7 +159,7 @@ class Pool:
                 return place
             place.lock.release()
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
         """Close what is idle, and the oldest where there are too many."""
         now = time.monotonic()
         with self._guard:

@@ -15,6 +15,7 @@ from typing import Any
 
 import sushy
 from ironic.common import exception as ironic_exception
+from ironic.conductor import manager as conductor_manager
 from ironic.conf import CONF
 from ironic.conf import opts as ironic_opts
 from ironic.drivers.modules import agent_client
@@ -161,3 +162,16 @@ def is_shutting_down(manager: Any) -> bool:
     Its `iter_nodes` stops in the middle then, without a word.
     """
     return bool(manager._shutdown.is_set())
+
+
+def sync_power_state(manager: Any, task: Any) -> None:
+    """Let ironic look at a node's power and do what it does about it.
+
+    As one turn of the conductor's own loop, its count of failures included.
+
+    :param manager: the conductor manager that a periodic task is given.
+    """
+    counts = manager.power_state_sync_count
+    counts[task.node.uuid] = conductor_manager.do_sync_power_state(
+        task, counts[task.node.uuid]
+    )

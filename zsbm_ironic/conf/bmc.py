@@ -26,6 +26,29 @@ OPTS = [
             'the same one.'
         ),
     ),
+    cfg.IntOpt(
+        'power_poll_s',
+        default=0,
+        min=0,
+        max=3600,
+        help=(
+            'Seconds between two looks at the power state of each zsbm node, '
+            'beside [conductor]sync_power_state_interval. Only a node that '
+            'was seen in another state twice running takes a task, in which '
+            'ironic does what it does about it. 0 leaves it to ironic alone; '
+            'below 5 a slow BMC has no rest between questions.'
+        ),
+    ),
+    cfg.IntOpt(
+        'power_poll_workers',
+        default=8,
+        min=1,
+        max=256,
+        help=(
+            'BMCs that power_poll_s asks at a time. Too few and some dead '
+            'BMCs delay the others; each takes a thread.'
+        ),
+    ),
 ]
 
 

@@ -110,22 +110,29 @@ def is_ipmi(node: Any) -> bool:
 
 
 def ask(task: Any, function: Callable[[Any], T], *, once: bool = False) -> T:
-    """Run a function on the node's logged-in BMC.
+    """Run a function on the logged-in BMC of a task's node.
 
     :param once: it acts, so it is never run twice.
     """
+    return ask_node(task.node, function, once=once)
+
+
+def ask_node(
+    node: Any, function: Callable[[Any], T], *, once: bool = False
+) -> T:
+    """Run a function on a node's logged-in BMC.
+
+    :param node: a node, or anything with uuid, driver_info and
+        driver_internal_info.
+    :param once: it acts, so it is never run twice.
+    """
     return pool.shared().call(
-        task.node.uuid,
-        decided(task.node),
+        node.uuid,
+        decided(node),
         function,
         once=once,
         hold=conf.CONF.zsbm_bmc.hold_sessions,
     )
-
-
-def drop(node: Any) -> None:
-    """Close the node's session, if there is one."""
-    pool.shared().drop(node.uuid, wait=False)
 
 
 def expected_keys(

@@ -20,7 +20,7 @@ from ironic.drivers.modules.redfish import power as redfish_power
 
 from zsbm_ironic.bmc import base
 from zsbm_ironic.bmc import credentials as bmc_credentials
-from zsbm_ironic.drivers import access, enrolment, events
+from zsbm_ironic.drivers import access, enrolment, events, power_watch
 from zsbm_ironic.drivers.translate import translated
 
 _STATES = {
@@ -29,7 +29,7 @@ _STATES = {
 }
 
 
-class ZsbmPower(redfish_power.RedfishPower):
+class ZsbmPower(power_watch.PowerWatchMixin, redfish_power.RedfishPower):
     """Power of a node whose BMC speaks Redfish or IPMI."""
 
     def get_properties(self) -> dict[str, str]:
