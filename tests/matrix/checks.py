@@ -174,7 +174,7 @@ def list_tests(folder: str) -> list[str]:
     """
     with tempfile.TemporaryDirectory() as repository:
         for verb in ('init', 'list'):
-            done = subprocess.run(  # noqa: S603 - a list, never a shell
+            done = subprocess.run(
                 [*stestr(folder, repository), verb],
                 cwd=TOP,
                 env={**os.environ, 'PYTHONWARNINGS': 'ignore'},
@@ -193,7 +193,7 @@ def list_tests(folder: str) -> list[str]:
 def _started(
     argv: Sequence[str], env: Mapping[str, str], output: Any, errors: Any
 ) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(  # noqa: S603 - a list, never a shell
+    process = subprocess.Popen(
         argv,
         cwd=TOP,
         env={**os.environ, **env},

@@ -48,8 +48,8 @@ def is_code(name: str) -> bool:
 
 def tree_hash(top: pathlib.Path = checks.TOP) -> str:
     """Return the SHA-256 of names, run bits and contents of the code."""
-    listed = subprocess.run(  # noqa: S603 - a list, never a shell
-        ['git', 'ls-files', '-z', '-c', '-o', '--exclude-standard'],  # noqa: S607
+    listed = subprocess.run(
+        ['git', 'ls-files', '-z', '-c', '-o', '--exclude-standard'],
         cwd=top,
         stdout=subprocess.PIPE,
         check=True,
