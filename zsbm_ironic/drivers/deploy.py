@@ -131,7 +131,8 @@ class ZsbmDeploy(agent.AgentDeploy):
             try:
                 task.upgrade_lock(purpose='heartbeat', retry=True)
             except ironic_exception.NodeLocked as exc:
-                LOG.warning('Heartbeat dropped, the next one counts: %s', exc)
+                # Usual while the conductor itself is at work on the node.
+                LOG.info('A heartbeat is left out: %s', exc)
                 return
         first = not task.node.driver_internal_info.get('agent_url')
         if first and self.heartbeat_allowed(task.node):
