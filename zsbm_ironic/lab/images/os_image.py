@@ -30,18 +30,21 @@ _NAMESPACE = uuid.UUID('6f5ad4a2-3f0f-4f60-9a52-3ad1c3c8f6a1')
 # Path in the image -> packaged file and mode.
 _FILES = {
     'usr/lib/zsbm/firstboot': ('zsbm-firstboot', 0o755),
+    'usr/lib/zsbm/grow': ('zsbm-grow', 0o755),
     'usr/lib/zsbm/ready': ('zsbm-ready', 0o755),
     'usr/lib/zsbm/network.jq': ('network.jq', 0o644),
     'etc/systemd/system/zsbm-firstboot.service': (
         'zsbm-firstboot.service',
         0o644,
     ),
+    'etc/systemd/system/zsbm-grow.service': ('zsbm-grow.service', 0o644),
     'etc/systemd/system/zsbm-ready.service': ('zsbm-ready.service', 0o644),
     'etc/systemd/network/90-dhcp.network': ('dhcp.network', 0o644),
 }
 _ENABLED = {
     'sysinit.target.wants': ('zsbm-firstboot.service',),
     'multi-user.target.wants': (
+        'zsbm-grow.service',
         'zsbm-ready.service',
         'systemd-networkd.service',
     ),
@@ -53,6 +56,8 @@ _MASKED = (
     'dev-hugepages.mount',
     'dev-mqueue.mount',
     'dpkg-db-backup.timer',
+    'e2scrub_all.timer',
+    'e2scrub_reap.service',
     'fstrim.timer',
     'getty-static.service',
     'kmod-static-nodes.service',
