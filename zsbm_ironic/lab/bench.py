@@ -9,6 +9,7 @@ else; it starts the machine when its BMC is told to.
 import json
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 from zsbm_ironic import machine as machine_room
@@ -16,6 +17,7 @@ from zsbm_ironic.common import exception, process
 from zsbm_ironic.lab import daemon, ironic, layout, machines
 from zsbm_ironic.lab.emulator import client as clients
 from zsbm_ironic.lab.emulator import config
+from zsbm_ironic.lab.images import os_image
 
 TIMEOUT_S = 60
 OWN = (layout.EMULATOR_UID, layout.SHARED_GID)
@@ -79,12 +81,18 @@ def fingerprint(
 
 
 def describe(
-    machine: machines.Declaration, folders: layout.Layout
+    machine: machines.Declaration,
+    folders: layout.Layout,
+    nodes: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Return what scripts need to know of a machine."""
+    """Return what scripts need to know of a machine.
+
+    :param nodes: UUID of each enrolled node by its name.
+    """
     found = _ask(machine, folders)
     return {
         'name': machine.name,
+        'node_uuid': nodes.get(machine.name),
         'power': found.get('power', 'unknown'),
         'firmware': machine.firmware.value,
         'disks': [f'{disk.bus} {disk.size_gib} GiB' for disk in machine.disks],
@@ -96,8 +104,28 @@ def describe(
         'bmc_password': machine.bmc_password,
         'bmc_cert_fingerprint': found.get('redfish', {}).get('fingerprint'),
         'faults': found.get('faults'),
+        'ssh': ' '.join(ssh_argv(machine, folders)),
         'serial_log': str(folders.machines / machine.name / 'serial.log'),
     }
+
+
+def ssh_argv(
+    machine: machines.Declaration, folders: layout.Layout
+) -> list[str]:
+    """Return the command that logs in, inside the lab, once delivered."""
+    known_hosts = folders.machines / machine.name / 'known_hosts'
+    options = {
+        'BatchMode': 'yes',
+        'ConnectTimeout': '5',
+        'LogLevel': 'ERROR',
+        'StrictHostKeyChecking': 'accept-new',
+        'UserKnownHostsFile': str(known_hosts),
+    }
+    return [
+        *('ssh', '-i', str(folders.ssh_key)),
+        *(f'-o{name}={value}' for name, value in options.items()),
+        f'{os_image.USERNAME}@{machine.address}',
+    ]
 
 
 def _ask(

@@ -29,7 +29,6 @@ from zsbm_ironic.lab.images import os_image
 
 STEP_S = 1500
 SSH_S = 600
-FIRST_HOST = 101
 LONGEST_SHOWN = 120
 # Where the test image keeps what it read from the config drive.
 MARKER = '/var/lib/zsbm-firstboot/user_data'
@@ -73,9 +72,6 @@ class Server:
         self._lab = lab
         self.machine = machine
         self.folder = lab.folders.machines / machine.name
-        place = int(machine.bmc_address.rpartition('.')[2])
-        host = FIRST_HOST + place - layout.FIRST_BMC
-        self.address = f'198.51.100.{host}'
 
     def baremetal(self, *words: str, check: bool = True) -> process.Completed:
         """Run `openstack baremetal ...` inside the lab and show it.
@@ -235,7 +231,7 @@ class Server:
                         'id': 'net0',
                         'type': 'ipv4',
                         'link': 'nic0',
-                        'ip_address': self.address,
+                        'ip_address': self.machine.address,
                         'netmask': '255.255.255.0',
                         'routes': [],
                     }
@@ -246,23 +242,7 @@ class Server:
 
     def ssh_argv(self, *command: str) -> list[str]:
         """Return the command that logs in to the delivered server."""
-        return [
-            'ssh',
-            '-i',
-            str(self._lab.folders.ssh_key),
-            '-o',
-            'BatchMode=yes',
-            '-o',
-            'ConnectTimeout=5',
-            '-o',
-            'StrictHostKeyChecking=accept-new',
-            '-o',
-            f'UserKnownHostsFile={self.folder}/known_hosts',
-            '-o',
-            'LogLevel=ERROR',
-            f'{os_image.USERNAME}@{self.address}',
-            *command,
-        ]
+        return [*bench.ssh_argv(self.machine, self._lab.folders), *command]
 
     def ssh(self, *command: str, wait_s: float = SSH_S) -> str:
         """Log in, trying until the server answers, and return the output.

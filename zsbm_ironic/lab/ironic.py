@@ -7,11 +7,14 @@ BMCs are in Ironic's database alone.
 """
 
 import dataclasses
+import http
 import http.client
+import json
 import os
 import pathlib
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 from zsbm_ironic.common import process
 from zsbm_ironic.lab import daemon, layout, network
@@ -203,21 +206,33 @@ def executable(name: str) -> str:
 
 def api_answers() -> bool:
     """Say whether the API lists a living driver."""
-    return bool(network.call(_get_drivers))
+    return bool(_get('/v1/drivers').get('drivers'))
 
 
-def _get_drivers() -> bool:
-    connection = http.client.HTTPConnection(
-        layout.CONDUCTOR_ADDRESSES[0], layout.API_PORT, timeout=5
-    )
-    try:
-        connection.request('GET', '/v1/drivers')
-        answer = connection.getresponse()
-        return answer.status == 200 and b'"name"' in answer.read()
-    except OSError:
-        return False
-    finally:
-        connection.close()
+def node_uuids() -> dict[str, str]:
+    """Return the UUID of each named node; empty where no API answers."""
+    nodes = _get('/v1/nodes').get('nodes', [])
+    return {node['name']: node['uuid'] for node in nodes if node['name']}
+
+
+def _get(path: str) -> dict[str, Any]:
+    def ask() -> dict[str, Any]:
+        connection = http.client.HTTPConnection(
+            layout.CONDUCTOR_ADDRESSES[0], layout.API_PORT, timeout=10
+        )
+        try:
+            connection.request(
+                'GET', path, headers={'X-OpenStack-Ironic-API-Version': '1.5'}
+            )
+            answer = connection.getresponse()
+            found: dict[str, Any] = json.load(answer)
+            return found if answer.status == http.HTTPStatus.OK else {}
+        except (OSError, ValueError):
+            return {}
+        finally:
+            connection.close()
+
+    return network.call(ask) if network.exists() else {}
 
 
 def write_config(

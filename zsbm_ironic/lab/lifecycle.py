@@ -221,6 +221,7 @@ class Lab:
     def status(self) -> dict[str, Any]:
         """Return what runs and where its logs are, for people and scripts."""
         plan = self.plan()
+        nodes = ironic.node_uuids()
         return {
             'plan': dataclasses.asdict(plan) if plan else None,
             'namespace': layout.NAMESPACE if network.exists() else None,
@@ -233,7 +234,7 @@ class Lab:
                 for name in reversed(self.supervisor.names())
             ],
             'machines': [
-                bench.describe(machine, self.folders)
+                bench.describe(machine, self.folders, nodes)
                 for machine in (self.declared() if plan else [])
             ],
         }

@@ -67,6 +67,12 @@ class Declaration:
     nics: tuple[DeclaredNic, ...]
 
     @property
+    def address(self) -> str:
+        """The address that its config drive gives a delivered server."""
+        place = int(self.bmc_address.rpartition('.')[2]) - layout.FIRST_BMC
+        return f'{layout.SERVER_NETWORK}{layout.FIRST_SERVER + place}'
+
+    @property
     def bmc_port(self) -> int:
         """The port that the protocol stands on (IANA)."""
         return 443 if self.protocol == 'redfish' else 623
