@@ -7,6 +7,11 @@ import time
 from collections.abc import Sequence
 
 from tests.matrix import checks, parts, results, rows
+from zsbm_ironic.lab import network
+
+LAB_DOWN_S = 300
+# A part is ended at this many times its budget.
+PATIENCE = 2
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -65,7 +70,7 @@ def _sample(names: Sequence[str]) -> checks.Outcome:
         began = time.monotonic()
         outcome = checks.Outcome()
         for check in part.checks:
-            outcome.add(check.run(3 * part.budget_s, {}))
+            outcome.add(check.run(PATIENCE * part.budget_s, {}))
         seconds = time.monotonic() - began
         late = ', OVER BUDGET' if seconds > part.budget_s else ''
         print(
@@ -94,9 +99,10 @@ def _status(some: Sequence[rows.Row], tree: str) -> checks.Outcome:
     return total
 
 
-def _full(some: Sequence[rows.Row], tree: str, again: bool) -> checks.Outcome:
+def _full(some: Sequence[rows.Row], again: bool) -> checks.Outcome:
     total = checks.Outcome()
     for row in some:
+        tree = results.tree_hash()
         known = results.state(row.group, row.name, tree)
         if known is results.State.GREEN and not again:
             print(f'== {row.title}: green already', flush=True)
@@ -104,21 +110,42 @@ def _full(some: Sequence[rows.Row], tree: str, again: bool) -> checks.Outcome:
             continue
         print(f'== {row.title} ({known.value})', flush=True)
         outcome = row.run()
-        path = results.write(
-            row.group, row.name, results.Result.of(tree, outcome)
-        )
+        total.add(outcome)
         print(
             f'   {row.title}: {outcome.passed} passed, {outcome.failed} '
             f'failed, {outcome.skipped} skipped in {outcome.seconds:.0f} s; '
-            f'{path.relative_to(checks.TOP)}',
+            f'{_kept(row, tree, outcome)}',
             flush=True,
         )
-        total.add(outcome)
     return total
 
 
+def _kept(row: rows.Row, tree: str, outcome: checks.Outcome) -> str:
+    """Write the result file, unless the code changed meanwhile."""
+    if results.tree_hash() != tree:
+        return 'no result kept: the code changed while it ran'
+    result = results.Result.of(tree, outcome)
+    path = results.write(row.group, row.name, result)
+    return str(path.relative_to(checks.TOP))
+
+
+def _run(arguments: argparse.Namespace) -> checks.Outcome:
+    if not arguments.full:
+        return _sample(arguments.what)
+    try:
+        some = rows.chosen(rows.every(), arguments.row)
+    except ValueError as exc:
+        sys.exit(f'tools/test: {exc}')
+    if arguments.status:
+        return _status(some, results.tree_hash())
+    return _full(some, arguments.again)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run what was asked for; print the closing line; 0 where all passed."""
+    """Run what was asked for; print the closing line; 0 where all passed.
+
+    A lab that the tests brought up is taken down; one that was there stays.
+    """
     arguments = _arguments(argv)
     if arguments.profiles:
         print('\n'.join(_profiles(arguments)))
@@ -128,18 +155,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f'{part.name:12}{part.budget_s:6} s  {part.title}')
         return 0
     began = time.monotonic()
-    if arguments.full:
-        try:
-            some = rows.chosen(rows.every(), arguments.row)
-        except ValueError as exc:
-            sys.exit(f'tools/test: {exc}')
-        tree = results.tree_hash()
-        if arguments.status:
-            total = _status(some, tree)
-        else:
-            total = _full(some, tree, arguments.again)
-    else:
-        total = _sample(arguments.what)
+    had_lab = network.exists()
+    total = _run(arguments)
+    if network.exists() and not had_lab:
+        down = checks.Command('zsbm-lab down', ('zsbm-lab', 'down'))
+        total.failed += down.run(LAB_DOWN_S, {}).failed
     print(f'in {time.monotonic() - began:.0f} s', flush=True)
     print(
         f'{total.passed} passed, {total.failed} failed, '

@@ -26,7 +26,7 @@ TEXT = ('README.rst', 'CONTRIBUTING.rst', 'SECURITY.rst')
 class Part:
     """Some checks that are run together.
 
-    :ivar budget_s: seconds that it may take; ended at three times that.
+    :ivar budget_s: seconds that it may take.
     :ivar profiles: what it needs of bindep.txt.
     """
 
