@@ -40,8 +40,14 @@ class TestCase(ironic_service.TestCase):
                 'service_timeout_s': '5',
                 'subnets': cls.subnets[0],
             },
+            **cls.more_options(),
         }
         super().setUpClass()
+
+    @classmethod
+    def more_options(cls):
+        """Return sections that a class adds."""
+        return {}
 
     def setUp(self):
         super().setUp()
