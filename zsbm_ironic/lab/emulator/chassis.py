@@ -96,11 +96,15 @@ class Indicator:
 
 
 class Chassis(Protocol):
-    """What a protocol server needs of the hardware; all calls return now."""
+    """What a protocol server needs of the hardware; all calls return now.
+
+    :ivar last_error: why the last power action failed, None where it did not.
+    """
 
     asset: Asset
     indicator: Indicator
     readings: sensors.Readings
+    last_error: str | None
 
     @property
     def is_on(self) -> bool:
@@ -164,6 +168,7 @@ class MemoryChassis:
         self.asset = asset
         self.indicator = Indicator()
         self.readings = sensors.Readings()
+        self.last_error: str | None = None
         self.actions: list[str] = []
         self.soft_off_works = True
         self.media: str | None = None

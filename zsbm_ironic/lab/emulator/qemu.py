@@ -38,8 +38,11 @@ _DEVICES = {
 _CYCLE_OFF_S = 1.0
 _LOOK_FOR_MACHINE_S = 0.5
 
-#: One reset may look like two: SeaBIOS resets again at once after a warm one.
-#: A one-time boot device is used up when nothing followed for so long.
+#: Events worth a line in the log; a guest sets its clock all the time.
+_NOTED = frozenset(('RESET', 'SHUTDOWN', 'POWERDOWN', 'GUEST_PANICKED'))
+
+#: One reset may look like five: SeaBIOS resets again after a warm one. A
+#: one-time boot device is used up when nothing followed for so long.
 _RESET_SETTLES_S = 3.0
 
 
@@ -53,6 +56,7 @@ class QemuChassis:
         self.machine = machine
         self.indicator = chassis_room.Indicator()
         self.readings = sensors.Readings()
+        self.last_error: str | None = None
         self._file = machine.spec.state_dir / 'bmc.json'
         machine.spec.state_dir.mkdir(parents=True, exist_ok=True)
         self._override, self._secure_boot = self._load()
@@ -62,6 +66,7 @@ class QemuChassis:
         self._closing = threading.Event()
         self._events: qmp.Monitor | None = None
         self._settling: threading.Timer | None = None
+        self._settling_lock = threading.Lock()
         self._threads = [
             threading.Thread(target=loop, name=loop.__name__, daemon=True)
             for loop in (self._work, self._watch)
@@ -104,7 +109,7 @@ class QemuChassis:
 
     def reset(self) -> None:
         """Reset the running machine, soon."""
-        self._jobs.put(self.machine.reset)
+        self._jobs.put(self._reset)
 
     def soft_off(self) -> None:
         """Press the ACPI power button, soon."""
@@ -154,7 +159,7 @@ class QemuChassis:
         firmware = machine_room.Firmware
         if self.machine.spec.firmware is firmware.BIOS:
             return
-        self._jobs.put(lambda: self._switch_firmware(enabled))
+        self._switch_firmware(enabled)
 
     def set_media(self, path: str | None) -> None:
         """Insert an image into the CD drive, or eject."""
@@ -173,6 +178,11 @@ class QemuChassis:
         )
         self.machine.spec = dataclasses.replace(spec, firmware=wanted)
 
+    def _reset(self) -> None:
+        self.machine.reset()
+        # Not left to the event alone: the listener may not be there yet.
+        self._settle()
+
     def _cycle(self) -> None:
         self.machine.kill()
         time.sleep(_CYCLE_OFF_S)
@@ -180,10 +190,15 @@ class QemuChassis:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
+            LOG.info('%s: %s', self.asset.name, job.__name__.strip('_'))
             try:
                 job()
-            except exception.ZsbmError:
+            except exception.ZsbmError as exc:
+                # Nobody waits for the answer: it is kept for `status`.
                 LOG.exception('Machine %s', self.asset.name)
+                self.last_error = str(exc)
+            else:
+                self.last_error = None
 
     def _watch(self) -> None:
         while not self._closing.is_set():
@@ -198,20 +213,25 @@ class QemuChassis:
             if self._closing.is_set():
                 return
             for event in monitor.events():
-                LOG.info('%s: %s', self.asset.name, event['event'])
+                if event['event'] in _NOTED:
+                    LOG.info('%s: %s', self.asset.name, event['event'])
                 if event['event'] == 'RESET':
                     self._settle()
         self._events = None
 
     def _settle(self) -> None:
-        self._cancel_settling()
-        self._settling = threading.Timer(_RESET_SETTLES_S, self._boot_used)
-        self._settling.daemon = True
-        self._settling.start()
+        with self._settling_lock:
+            if self._settling is not None:
+                self._settling.cancel()
+            self._settling = threading.Timer(_RESET_SETTLES_S, self._boot_used)
+            self._settling.daemon = True
+            self._settling.start()
 
     def _cancel_settling(self) -> None:
-        if self._settling is not None:
-            self._settling.cancel()
+        with self._settling_lock:
+            if self._settling is not None:
+                self._settling.cancel()
+                self._settling = None
 
     def _boot_used(self) -> None:
         with contextlib.suppress(exception.MachineUnreachable):

@@ -71,6 +71,7 @@ class Service:
                 'persistent': chassis.boot.persistent,
             },
             'identify': chassis.indicator.is_lit,
+            'last_error': chassis.last_error,
             'faults': {
                 'off': self.faults.off,
                 'wrong_password': self.faults.wrong_password,

@@ -134,7 +134,7 @@ class TestLife(ProcessTestCase):
         self.wait_power('off')
 
     def test_one_time_device_survives_the_reset_it_is_meant_for(self):
-        """SeaBIOS resets twice on a warm reset: that is still one boot."""
+        """SeaBIOS itself resets after a warm reset: that is one boot."""
         self.configure()
         self.start()
         self.ipmitool('power', 'on')
@@ -181,6 +181,16 @@ class TestLife(ProcessTestCase):
         self.wait_power('on')
         self.assertEqual(0, self.stop(emulator))
         self.assertFalse(self.machine.is_running)
+
+    def test_why_it_did_not_start_is_in_the_status(self):
+        self.configure()
+        self.start()
+        (self.directory / 'disk.qcow2').unlink()
+        self.ipmitool('power', 'on')
+        self.wait_for(
+            lambda: self.control.status()['last_error'], 'last_error'
+        )
+        self.assertIn('no disk image', self.control.status()['last_error'])
 
     def test_in_memory_with_both_protocols(self):
         self.configure(
