@@ -133,7 +133,8 @@ def _run(arguments: argparse.Namespace) -> checks.Outcome:
     if not arguments.full:
         return _sample(arguments.what)
     try:
-        some = rows.chosen(rows.every(), arguments.row)
+        group = arguments.row and arguments.row.partition('/')[0]
+        some = rows.chosen(rows.every(group), arguments.row)
     except ValueError as exc:
         sys.exit(f'tools/test: {exc}')
     if arguments.status:

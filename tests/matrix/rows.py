@@ -76,15 +76,20 @@ def of_test(test_id: str) -> Row:
     )
 
 
-def every() -> list[Row]:
-    """Return all rows, in the order in which they are run."""
+def every(group: str | None = None) -> list[Row]:
+    """Return all rows, or those of one group, in the order of running.
+
+    Tests are looked for only where a group of them may be meant.
+    """
     found = [
         Row('checks', part.name, part.checks)
         for part in parts.PARTS
         if part.name not in ('e2e', 'functional')
     ]
-    found += _functional()
-    found += [of_test(test_id) for test_id in checks.list_tests(E2E)]
+    if group in (None, 'functional'):
+        found += _functional()
+    if group not in ('checks', 'functional', 'benchmark'):
+        found += [of_test(test_id) for test_id in checks.list_tests(E2E)]
     for path in sorted((checks.TOP / 'benchmarks').glob('bench_*.py')):
         module = f'benchmarks.{path.stem}'
         found.append(
