@@ -38,7 +38,7 @@ _FOLDERS = (
     'var/log',
 )
 # Path in the ramdisk -> packaged file and mode.
-_FILES = {
+FILES = {
     'init': ('init', 0o755),
     'etc/udhcpc/zsbm': ('udhcpc', 0o755),
     'etc/ssh/sshd_config': ('sshd_config', 0o644),
@@ -90,7 +90,7 @@ def build(
         **{f'file {name}': content for name, content in files.items()},
         **{
             f'data {name}': debian.data(f'ramdisk/{name}')
-            for name, _ in _FILES.values()
+            for name, _ in FILES.values()
         },
     }
     digest = artifacts.digest(own)
@@ -145,13 +145,13 @@ def _fill(writer: newc.Writer, files: dict[str, bytes], digest: str) -> None:
     for folder in _FOLDERS:
         mode = 0o1777 if folder == 'tmp' else 0o755
         writer.add(folder, stat.S_IFDIR | mode)
-    for place, (name, mode) in _FILES.items():
+    for place, (name, mode) in FILES.items():
         content = debian.data(f'ramdisk/{name}').encode()
         writer.add(place, stat.S_IFREG | mode, content)
     writer.add(
         'etc/zsbm-ramdisk', stat.S_IFREG | 0o644, f'{digest}\n'.encode()
     )
-    contents = {**files, **_compiled(files)}
+    contents = {**files, **compiled(files)}
     made: set[pathlib.PurePath] = set()
     for name in sorted(contents):
         path = pathlib.PurePath(ramdisk_base.SITE, name)
@@ -162,7 +162,7 @@ def _fill(writer: newc.Writer, files: dict[str, bytes], digest: str) -> None:
         writer.add(str(path), stat.S_IFREG | 0o644, contents[name])
 
 
-def _compiled(files: dict[str, bytes]) -> dict[str, bytes]:
+def compiled(files: dict[str, bytes]) -> dict[str, bytes]:
     """Return byte code of our modules, where this Python is the ramdisk's.
 
     Compiling costs a slow machine seconds of each boot; another Python's
