@@ -147,7 +147,7 @@ def _make_ready(server: demo.Server, stack: str) -> None:
 
 
 def _observe(server: demo.Server, stack: str, lab: lifecycle.Lab) -> Run:
-    image = lab.built().os_image
+    image = lab.os_image()
     server.describe_instance(image)
     server.forget_host_key()
     tap = server.machine.nics[0].tap
