@@ -13,6 +13,7 @@ import inspect
 import json
 import pathlib
 import re
+import sys
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,7 +22,7 @@ from typing import Any, ClassVar
 from sphinx.application import Sphinx
 from sphinx.util import docutils
 
-from zsbm_ironic.common import exception
+from zsbm_ironic.common import exception, process
 from zsbm_ironic.status import releases
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
@@ -321,6 +322,20 @@ def results() -> str:
     return table(('Row', 'Result', 'Date', 'Seconds', 'Figures'), rows)
 
 
+def commands() -> str:
+    """Return what each command of the package says of itself."""
+    points = importlib.metadata.distribution('zsbm-ironic').entry_points
+    parts = []
+    for point in sorted(points.select(group='console_scripts')):
+        program = pathlib.Path(sys.executable).with_name(point.name)
+        done = process.run(
+            [program, '--help'], timeout_s=60, env={'COLUMNS': '79'}
+        )
+        text = textwrap.indent(done.stdout.rstrip(), '   ')
+        parts.append(f'``{point.name}``::\n\n{text}\n')
+    return '\n'.join(parts)
+
+
 def write(app: Sphinx) -> None:
     """Write every page; what did not change keeps its time."""
     folder = pathlib.Path(app.srcdir, FOLDER)
@@ -343,6 +358,7 @@ class Generated(docutils.SphinxDirective):
 
     required_arguments = 1
     makers: ClassVar[dict[str, Callable[[], str]]] = {
+        'commands': commands,
         'house': house,
         'results': results,
     }
