@@ -153,10 +153,13 @@ class Supervisor:
         return pid is not None
 
     def kill(self, name: str) -> None:
-        """SIGKILL a process and leave its record, as a crash does."""
+        """SIGKILL a process and its workers; its record stays.
+
+        So does a crash, after which a service manager ends what is left.
+        """
         pid = self.pid(name)
         if pid is not None:
-            os.kill(pid, signal.SIGKILL)
+            os.killpg(pid, signal.SIGKILL)
             _reap(pid, 5)
 
     def _failed(self, daemon: Daemon, why: str) -> None:

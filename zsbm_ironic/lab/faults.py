@@ -8,7 +8,15 @@ it but what cannot be undone (a changed certificate).
 from collections.abc import Callable
 
 from zsbm_ironic.common import exception
-from zsbm_ironic.lab import bench, daemon, demo, layout, lifecycle, network
+from zsbm_ironic.lab import (
+    bench,
+    daemon,
+    demo,
+    full_disk,
+    layout,
+    lifecycle,
+    network,
+)
 from zsbm_ironic.lab.emulator import client as clients
 
 ROGUE = 'rogue-dhcp'
@@ -25,7 +33,14 @@ _AT_MACHINE: dict[str, Callable[[clients.Client, float], None]] = {
     'bmc-certificate': lambda bmc, _: bmc.change_certificate(),
     'cable': lambda bmc, _: bmc.link(0, plugged=False),
 }
-KINDS = (*_AT_MACHINE, ROGUE, 'clear')
+# What hits the management node or its network.
+_AT_LAB: dict[str, Callable[[lifecycle.Lab], None]] = {
+    ROGUE: lambda lab: start_rogue_dhcp(lab),
+    'disk-full': lambda lab: full_disk.fill(lab.folders.conductor(1)),
+    'netboot-kill': lambda lab: lab.supervisor.kill('zsbm-netboot'),
+    'conductor-kill': lambda lab: lab.supervisor.kill('ironic'),
+}
+KINDS = (*_AT_MACHINE, *_AT_LAB, 'clear')
 
 
 def inject(
@@ -41,8 +56,8 @@ def inject(
     if kind == 'clear':
         clear(lab)
         return
-    if kind == ROGUE:
-        start_rogue_dhcp(lab)
+    if kind in _AT_LAB:
+        _AT_LAB[kind](lab)
         return
     if machine is None:
         raise _wrong(f'fault {kind} wants the name of a machine')
@@ -55,13 +70,20 @@ def inject(
 
 
 def clear(lab: lifecycle.Lab) -> None:
-    """Undo all faults."""
+    """Undo all faults; what was killed is started again."""
     lab.supervisor.stop(ROGUE)
+    network.delete_branch(ROGUE_NAMESPACE)
+    full_disk.release(lab.folders.state)
     for machine in lab.declared():
         bmc = bench.client(machine, lab.folders)
         bmc.clear()
-        for number in range(len(machine.nics)):
-            bmc.link(number, plugged=True)
+        # A machine that is off finds its cables plugged when it starts.
+        if bmc.status()['power'] == 'on':
+            for number in range(len(machine.nics)):
+                bmc.link(number, plugged=True)
+    plan = lab.plan()
+    if plan and not all(map(lab.supervisor.pid, lab.supervisor.names())):
+        lab.up(plan)
 
 
 def start_rogue_dhcp(lab: lifecycle.Lab) -> None:

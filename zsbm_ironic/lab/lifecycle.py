@@ -18,6 +18,7 @@ from zsbm_ironic.lab import (
     bench,
     cluster,
     daemon,
+    full_disk,
     ironic,
     layout,
     machines,
@@ -202,6 +203,7 @@ class Lab:
                 self.supervisor.stop(name)
         for machine in self.declared() if self.plan() else []:
             bench.switch_off(machine, self.folders)
+        full_disk.release(self.folders.state)
         with self.report.step('network'):
             network.delete()
         if wipe:

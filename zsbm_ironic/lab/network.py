@@ -108,6 +108,12 @@ def create_branch(
         _ip(*words, namespace=namespace)
 
 
+def delete_branch(namespace: str) -> None:
+    """Delete such a namespace, its leg with it; idempotent."""
+    if exists(namespace):
+        process.run(['ip', 'netns', 'delete', namespace], timeout_s=TIMEOUT_S)
+
+
 def add_bridge(name: str) -> None:
     """Make a further bridge without an address; idempotent."""
     _add_link(name, 'type', 'bridge', 'stp_state', '0')
