@@ -205,7 +205,10 @@ class NetbootBench(fixtures.Fixture):
         found = {}
         for pid, parent in _processes().items():
             if parent == self.service.pid:
-                line = pathlib.Path(f'/proc/{pid}/cmdline').read_bytes()
+                try:
+                    line = pathlib.Path(f'/proc/{pid}/cmdline').read_bytes()
+                except OSError:
+                    continue
                 for name, mark in (
                     ('tftp', b'dnsmasq-tftp.conf'),
                     ('dhcp', b'dnsmasq.conf'),

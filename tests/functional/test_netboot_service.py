@@ -11,6 +11,7 @@ import time
 from oslotest import base
 
 from tests.functional import dhcp_client, netboot_bench
+from zsbm_ironic.common import exception
 from zsbm_ironic.netboot import arch, desired
 
 MAC = '52:54:00:aa:00:01'
@@ -302,6 +303,45 @@ class TestProcesses(TestCase):
         self.assertEqual(
             [], [pid for pid in group if netboot_bench.alive(pid)]
         )
+
+    def test_a_port_that_another_program_has_is_named(self):
+        self.bench.stop()
+        other = dhcp_client.socket_in(
+            self.bench.server, socket.AF_INET, socket.SOCK_STREAM
+        )
+        other.bind(('198.51.100.1', 8080))
+        other.listen()
+        self.addCleanup(other.close)
+        self.bench.start()
+        (failure,) = netboot_bench.wait_for(
+            lambda: self.bench.status.heartbeat().failures
+        )
+        self.assertIn('198.51.100.1:8080', failure)
+        self.assertIn('Address already in use', failure)
+        exc = self.assertRaises(
+            exception.NetbootServiceFailing,
+            self.bench.status.check_alive,
+            'here',
+            10,
+        )
+        self.assertIn(failure, str(exc))
+        other.close()
+        netboot_bench.wait_for(
+            lambda: not self.bench.status.heartbeat().failures, 60
+        )
+        self.bench.status.check_alive('here', 10)
+
+    def test_it_goes_on_without_its_folders(self):
+        self.bench.serve(MAC)
+        for name in ('desired', 'status'):
+            folder = self.bench.root / name
+            folder.rename(self.bench.root / f'{name}.gone')
+        time.sleep(2)
+        self.assertEqual('198.51.100.50', self.client().lease().offered)
+        for name in ('desired', 'status'):
+            folder = self.bench.root / f'{name}.gone'
+            folder.rename(self.bench.root / name)
+        self.bench.serve(MAC, addresses=('198.51.100.51',))
 
     def test_a_wrong_setting_is_named(self):
         self.bench.stop()

@@ -331,6 +331,23 @@ class NetbootServiceDown(FixSettings):
     }
 
 
+class NetbootServiceFailing(FixSettings):
+    """The boot service runs, but one of its programs does not."""
+
+    template = (
+        'zsbm-netboot on conductor {conductor} cannot serve: {failures} '
+        'Remove the cause; often another program has the port. The log of '
+        'zsbm-netboot has more.'
+    )
+    EXAMPLE = {
+        'conductor': 'deploy-1',
+        'failures': (
+            'http ended with status 1 and is started again in 4 s: bind() '
+            'to 198.51.100.1:8080 failed (98: Address already in use)'
+        ),
+    }
+
+
 class DesiredRecordInvalid(FixSettings):
     """A record of desired state is not as its schema says."""
 
@@ -498,6 +515,25 @@ class ImageUnreachable(FixSettings):
         'node': 'web-3',
         'image': 'https://images.example.org/debian-12.qcow2',
         'why': 'Got HTTP code 404 instead of 200 in response to HEAD request.',
+    }
+
+
+class ConductorDiskFull(FixSettings):
+    """The management node has no room for what a node is to boot or get."""
+
+    template = (
+        'Node {node}: the disk of conductor {conductor} is full: {why} Make '
+        'room there, or move [pxe]images_path, instance_master_path and '
+        'tftp_master_path, and [deploy]http_root, to a larger disk.'
+    )
+    EXAMPLE = {
+        'node': 'web-3',
+        'conductor': 'deploy-1',
+        'why': (
+            "Disk volume where '/var/lib/ironic/images' is located doesn't "
+            'have enough disk space. Required 900 MiB, only 12 MiB available '
+            'space present.'
+        ),
     }
 
 

@@ -190,7 +190,7 @@ class BootWatch:
     def _obstacle(self) -> exception.ZsbmError | None:
         try:
             heartbeat = self._own.check_service()
-        except exception.NetbootServiceDown as exc:
+        except exception.ZsbmError as exc:
             return exc
         if not heartbeat.foreign_servers:
             return None
@@ -221,7 +221,7 @@ def _tell_one(
         event=text,
         event_type=node.provision_state,
         # Another server may be harmless to this boot; no server is not.
-        error=isinstance(obstacle, exception.NetbootServiceDown),
+        error=not isinstance(obstacle, exception.ForeignDhcpServer),
     )
     node.set_driver_internal_info(TOLD, mark)
     node.save()

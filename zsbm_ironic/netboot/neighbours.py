@@ -71,7 +71,7 @@ class Neighbours:
     def tick(self) -> None:
         """Do what is due."""
         if self._own.rogue_probe_interval_s:
-            self._try(self._look, 'Other DHCP servers cannot be looked for')
+            self._try(self._look, 'Other DHCP servers are not looked for')
         if self._own.router_advertisements:
             self._try(
                 self._advertise, 'IPv6 router solicitations are not answered'
@@ -95,6 +95,8 @@ class Neighbours:
             self._trouble[complaint] = (
                 f'{complaint} on {self._own.interface}: {exc}.'
             )
+            # The interface may have been made anew: opened again next time.
+            self.close()
         else:
             self._trouble.pop(complaint, None)
 

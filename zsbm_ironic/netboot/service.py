@@ -68,6 +68,7 @@ class Service:
         self._rejected: dict[str, str] = {}
         self._macs: dict[str, str] = {}
         self._next_beat = 0.0
+        self._complaint = ''
         self._stopping = False
         self._next_apply = 0.0
         self._dhcp = self._dnsmasq_child('dhcp', dnsmasq.CONFIGURATION)
@@ -160,13 +161,24 @@ class Service:
         now = time.monotonic()
         if now < self._next_apply or not self._own.subnets:
             return
-        if self._desired.generation() == self._generation:
+        try:
+            if self._desired.generation() == self._generation:
+                return
+            time.sleep(SETTLE_S)
+            changed = self._load()
+        except OSError as exc:
+            self._complain(f'Desired state cannot be read: {exc}.')
             return
-        time.sleep(SETTLE_S)
-        if self._load():
+        self._complaint = ''
+        if changed:
             self._next_apply = now + PAUSE_S
             self._dhcp.restart()
             self._prune()
+
+    def _complain(self, complaint: str) -> None:
+        if complaint != self._complaint:
+            LOG.error('What was served last is served on. %s', complaint)
+        self._complaint = complaint
 
     def _load(self) -> bool:
         generation = self._desired.generation()
@@ -217,15 +229,22 @@ class Service:
 
     def _beat(self) -> None:
         problems = [child.problem for child in self._children if child.problem]
-        self._reporter.beat(
-            status.new_heartbeat(
-                generation=self._generation,
-                records=len(self._records),
-                rejected=self._rejected,
-                problems=(*problems, *self._neighbours.problems),
-                foreign_servers=self._neighbours.foreign_servers,
-            )
+        failures = [child.problem for child in self._children if child.failing]
+        if self._complaint:
+            problems.append(self._complaint)
+        beat = status.new_heartbeat(
+            generation=self._generation,
+            records=len(self._records),
+            rejected=self._rejected,
+            problems=(*problems, *self._neighbours.problems),
+            failures=tuple(failures),
+            foreign_servers=self._neighbours.foreign_servers,
         )
+        try:
+            self._reporter.beat(beat)
+        except OSError as exc:
+            # A full disk must not end what machines boot from.
+            LOG.error('The conductor cannot be told that this runs: %s', exc)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -47,6 +47,7 @@ class Heartbeat:
         (`DesiredState.generation`).
     :ivar rejected: why records are not served, by MAC.
     :ivar problems: what a person should know, in sentences.
+    :ivar failures: why DHCP, TFTP or HTTP is not served now, in sentences.
     """
 
     time: float
@@ -55,6 +56,7 @@ class Heartbeat:
     records: int = 0
     rejected: dict[str, str] = dataclasses.field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
     foreign_servers: tuple[ForeignServer, ...] = ()
 
 
@@ -105,10 +107,11 @@ class Status:
             return None
 
     def check_alive(self, conductor: str, timeout_s: float) -> Heartbeat:
-        """Return the heartbeat of a service that runs.
+        """Return the heartbeat of a service that runs and serves.
 
         :param conductor: name of this conductor, for the error.
         :raises NetbootServiceDown: none, or none within timeout_s.
+        :raises NetbootServiceFailing: one of its programs does not run.
         """
         heartbeat = self.heartbeat()
         path = self._directory / HEARTBEAT
@@ -116,6 +119,10 @@ class Status:
             evidence = f'no heartbeat to be read in {path}'
         else:
             age = time.time() - heartbeat.time
+            if age <= timeout_s and heartbeat.failures:
+                raise exception.NetbootServiceFailing(
+                    conductor=conductor, failures=' '.join(heartbeat.failures)
+                )
             if age <= timeout_s:
                 return heartbeat
             evidence = f'last heartbeat in {path} {age:.0f} s ago'
@@ -175,6 +182,7 @@ def _parse(data: dict[str, Any]) -> Heartbeat:
         records=int(data['records']),
         rejected=dict(data['rejected']),
         problems=tuple(data['problems']),
+        failures=tuple(data['failures']),
         foreign_servers=servers,
     )
 

@@ -23,6 +23,8 @@ FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 30.0
 # Having run that long, a program is held to be well again.
 WELL_AFTER_S = 60.0
+# nginx tries for 2.5 s to get its port before it gives up.
+PROVEN_AFTER_S = 4.0
 STOP_TIMEOUT_S = 5.0
 LAST_WORDS = 5
 
@@ -58,6 +60,12 @@ class Child:
         if self._process is None or self._process.poll() is not None:
             return None
         return self._process.pid
+
+    @property
+    def failing(self) -> bool:
+        """Whether it ended by itself and has not proved well since."""
+        young = time.monotonic() - self._started < PROVEN_AFTER_S
+        return bool(self.problem) and (self.pid is None or young)
 
     def look_after(self) -> bool:
         """Start the program if it does not run and its delay is over.
