@@ -43,6 +43,8 @@ FILES = {
     'etc/udhcpc/zsbm': ('udhcpc', 0o755),
     'etc/ssh/sshd_config': ('sshd_config', 0o644),
     'etc/sudoers.d/rescue': ('sudoers', 0o440),
+    'etc/hosts': ('hosts', 0o644),
+    'etc/pam.d/other': ('pam-other', 0o644),
     'etc/pam.d/sudo': ('pam-sudo', 0o644),
     'usr/bin/ironic-python-agent': ('ironic-python-agent', 0o755),
     'usr/sbin/poweroff': ('power', 0o755),
