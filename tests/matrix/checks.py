@@ -222,15 +222,35 @@ def _wait(process: subprocess.Popen[bytes], limit_s: float) -> int:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a check with all that it started, other sessions included."""
     _say(f'  over its limit: ending process group {process.pid}')
+    family = _descendants(process.pid)
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(GRACE_S)
-            return
-        except subprocess.TimeoutExpired:
-            continue
+            break
+    for pid in family:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _descendants(pid: int) -> list[int]:
+    """Return the processes below one, by what the kernel says of parents."""
+    children: dict[int, list[int]] = {}
+    for path in pathlib.Path('/proc').glob('[0-9]*/stat'):
+        with contextlib.suppress(OSError):
+            # The name in parentheses may hold spaces; the parent is field 4.
+            parent = int(path.read_text().rpartition(')')[2].split()[1])
+            children.setdefault(parent, []).append(int(path.parent.name))
+    found: list[int] = []
+    to_visit = [pid]
+    while to_visit:
+        below = children.get(to_visit.pop(), [])
+        found += below
+        to_visit += below
+    return found
 
 
 def _count(test: dict[str, Any], outcome: Outcome, verbose: bool) -> None:

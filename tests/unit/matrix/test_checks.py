@@ -73,3 +73,20 @@ class CountingTest(testtools.TestCase):
         outcome = checks.Command('slow', argv).run(1, {})
         self.assertEqual((0, 1), (outcome.passed, outcome.failed))
         self.assertLess(time.monotonic() - began, 30)
+
+    def test_what_it_started_in_another_session_is_ended_too(self) -> None:
+        pids = pathlib.Path(self.useFixture(fixtures.TempDir()).path, 'pid')
+        script = (
+            'import subprocess, sys, time\n'
+            "child = subprocess.Popen(['sleep', '60'], "
+            'start_new_session=True)\n'
+            "open(sys.argv[1], 'w').write(str(child.pid))\n"
+            'time.sleep(60)\n'
+        )
+        argv = (sys.executable, '-c', script, str(pids))
+        checks.Command('slow', argv).run(2, {})
+        state = pathlib.Path(f'/proc/{pids.read_text()}/stat')
+        deadline = time.monotonic() + 10
+        while state.exists() and ' Z ' not in state.read_text():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.1)
