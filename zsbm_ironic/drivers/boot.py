@@ -20,7 +20,7 @@ from oslo_log import log as logging
 
 from zsbm_ironic.common import exception
 from zsbm_ironic.conf import CONF
-from zsbm_ironic.drivers import boot_watch, dhcp, events
+from zsbm_ironic.drivers import boot_watch, dhcp, events, translate
 from zsbm_ironic.netboot import arch, subnets
 
 LOG = logging.getLogger(__name__)
@@ -104,9 +104,18 @@ class ZsbmBootMixin:
     def prepare_ramdisk(
         self, task: task_manager.TaskManager, ramdisk_params: dict[str, Any]
     ) -> None:
-        """Prepare the boot of the ramdisk, if somebody serves it."""
+        """Prepare the boot of the ramdisk, if somebody serves it.
+
+        :raises NoRoom: its kernel and image do not fit on this host.
+        """
         self._check_service()
-        super().prepare_ramdisk(task, ramdisk_params)  # type: ignore[misc]
+        try:
+            super().prepare_ramdisk(task, ramdisk_params)  # type: ignore[misc]
+        except (ironic_exception.IronicException, OSError) as exc:
+            full = translate.no_room(task.node, exc)
+            if full is None:
+                raise
+            raise full from exc
 
     def prepare_instance(self, task: task_manager.TaskManager) -> None:
         """Prepare the boot of the instance; from disk, nothing is served."""

@@ -23,7 +23,7 @@ from oslo_log import log
 from oslo_utils import strutils
 
 from zsbm_ironic.common import exception, ironic_compat
-from zsbm_ironic.drivers import events, remedies
+from zsbm_ironic.drivers import events, remedies, translate
 from zsbm_ironic.ramdisk import version
 
 LOG = log.getLogger(__name__)
@@ -74,10 +74,13 @@ class ZsbmDeploy(agent.AgentDeploy):
     def prepare(self, task: task_manager.TaskManager) -> None:
         """Prepare a deploy as upstream; name node and remedy if it fails.
 
-        :raises InstanceDeployFailure: the image cannot be reached.
+        :raises InstanceDeployFailure: the image cannot be reached, differs
+            from its checksum, or has no room on this host.
         """
         try:
             super().prepare(task)
+        except translate.NoRoom:
+            raise
         except ironic_exception.ImageRefValidationFailed as exc:
             source = task.node.instance_info.get('image_source', '')
             why = str(exc.kwargs.get('reason') or exc).rstrip('.')
@@ -93,6 +96,11 @@ class ZsbmDeploy(agent.AgentDeploy):
                     )
                 )
             ) from exc
+        except (ironic_exception.IronicException, OSError) as exc:
+            told = _with_remedy(task.node, exc)
+            if told is None:
+                raise
+            raise told from exc
 
     def process_next_step(
         self, task: task_manager.TaskManager, step_type: str, **kwargs: Any
@@ -231,6 +239,25 @@ def unsuitable(versions: dict[str, str]) -> str | None:
     except ValueError:
         return f'in-band part {found!r}, which is not a version'
     return f'in-band part {found}' if too_old else None
+
+
+def _with_remedy(
+    node: Any, exc: Exception
+) -> ironic_exception.InstanceDeployFailure | None:
+    """Return an error that names node and remedy, None where none is known."""
+    no_room = translate.no_room(node, exc)
+    if no_room:
+        return no_room
+    remedy = remedies.remedy_for(str(exc))
+    if not remedy:
+        return None
+    return ironic_exception.InstanceDeployFailure(
+        str(
+            exception.DeployStepFailed(
+                node=node.name or node.uuid, what=str(exc), remedy=remedy
+            )
+        )
+    )
 
 
 def _without_secrets(url: str) -> str:

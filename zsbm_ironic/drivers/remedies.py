@@ -2,7 +2,8 @@
 """What helps when the agent fails a deploy step, by what it said.
 
 The agent's messages say what broke, seldom what to do. Called by the deploy
-interface after a step has failed; the result goes to node history.
+interface where a preparation or a step has failed; the result goes to node
+history.
 """
 
 import re
@@ -11,7 +12,10 @@ import re
 # the kernel.
 REMEDIES = (
     (
-        re.compile('verifying image checksum|verify against checksum'),
+        re.compile(
+            'verifying image checksum|verify against checksum'
+            '|image checksum is invalid or does not match'
+        ),
         'The image differs from its checksum: correct instance_info '
         'image_checksum (or image_os_hash_value), or publish the image again.',
     ),
