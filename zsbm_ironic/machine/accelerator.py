@@ -105,7 +105,7 @@ def choose(arch: str) -> str:
     """Return 'kvm' where KVM runs a guest of `arch` at speed, else 'tcg'.
 
     The answer for x86_64 is kept until the next boot of the host, in the
-    runtime directory where there is one.
+    runtime directory; what root found out counts for everybody.
     """
     if os.uname().machine != arch or not os.access(
         '/dev/kvm', os.R_OK | os.W_OK
@@ -114,16 +114,18 @@ def choose(arch: str) -> str:
     if arch != 'x86_64':
         # Our guest is x86 code; other architectures have no emulating KVM.
         return 'kvm'
-    cache = _cache_file()
     key = f'{os.uname().release} {_device_key()}'
-    known = _read(cache)
-    if key not in known:
-        known = {key: 'kvm' if runs('kvm') else 'tcg'}
-        LOG.info('Machines run with %s', known[key])
-        if cache is not None:
-            with contextlib.suppress(OSError):
-                cache.write_text(json.dumps(known))
-    return known[key]
+    for cache in _caches():
+        known = _read(cache)
+        if key in known:
+            return known[key]
+    chosen = 'kvm' if runs('kvm') else 'tcg'
+    LOG.info('Machines run with %s', chosen)
+    for cache in _caches():
+        with contextlib.suppress(OSError):
+            cache.write_text(json.dumps({key: chosen}))
+            break
+    return chosen
 
 
 def runs(accelerator: str, limit_s: float = _LIMIT_S) -> bool:
@@ -143,22 +145,24 @@ def runs(accelerator: str, limit_s: float = _LIMIT_S) -> bool:
     return done.returncode == _SUCCESS
 
 
-def _cache_file() -> pathlib.Path | None:
-    """Return a file that only we can write and that a reboot removes."""
-    for name in (os.environ.get('XDG_RUNTIME_DIR'), '/run'):
-        if name and os.access(name, os.W_OK):
-            return pathlib.Path(name) / 'zsbm-accelerator.json'
-    return None
+def _caches() -> list[pathlib.Path]:
+    """Return files that a reboot removes: our own, then root's to read."""
+    return [
+        pathlib.Path(name) / 'zsbm-accelerator.json'
+        for name in (os.environ.get('XDG_RUNTIME_DIR'), '/run')
+        if name
+    ]
 
 
 def _device_key() -> str:
     return f'{os.stat("/dev/kvm").st_ctime_ns:x}'
 
 
-def _read(cache: pathlib.Path | None) -> dict[str, str]:
-    if cache is None:
-        return {}
+def _read(cache: pathlib.Path) -> dict[str, str]:
+    """Return what a cache says; one that another user wrote says nothing."""
     try:
+        if cache.stat().st_uid not in (0, os.getuid()):
+            return {}
         known: dict[str, str] = json.loads(cache.read_text())
     except (OSError, ValueError):
         return {}
