@@ -140,7 +140,7 @@ class Tests:
 
         result = testtools.StreamToDict(on_test)
         with _started(argv, env, subprocess.PIPE, errors) as process:
-            timer = threading.Timer(limit_s, _end, (process,))
+            timer = threading.Timer(limit_s, _overdue, (process,))
             timer.start()
             result.startTestRun()
             try:
@@ -217,13 +217,17 @@ def _wait(process: subprocess.Popen[bytes], limit_s: float) -> int:
     try:
         return process.wait(limit_s)
     except subprocess.TimeoutExpired:
-        _end(process)
+        _overdue(process)
         return process.wait()
+
+
+def _overdue(process: subprocess.Popen[bytes]) -> None:
+    _say('  over its limit: ended')
+    _end(process)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End a check with all that it started, other sessions included."""
-    _say(f'  over its limit: ending process group {process.pid}')
     family = _descendants(process.pid)
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
