@@ -132,6 +132,26 @@ class TestManage(ironic_service.TestCase):
             'refused user admin (HTTP 401)',
             'bmc_password',
         )
+        # Many BMCs lock an account after the third time.
+        log = (bmc.directory / 'log').read_text()
+        self.assertLess(log.count('" 401 '), 3, log)
+
+    def test_no_interface_needs_redfish_verify_ca(self):
+        node = self.enrol(
+            'zsbm',
+            {
+                'redfish_address': 'https://192.0.2.1',
+                'redfish_username': 'admin',
+                'redfish_password': 'secret',
+            },
+            bios_interface='redfish',
+            firmware_interface='redfish',
+            raid_interface='redfish',
+            inspect_interface='redfish',
+        )
+        result = self.api.validate_node(node, required=())
+        for name in ('bios', 'firmware', 'raid', 'inspect', 'management'):
+            self.assertTrue(result[name].result, result[name].reason)
 
     def test_an_unverifiable_certificate_shows_its_fingerprint(self):
         bmc = self.useFixture(bmcs.SushyToolsBmc())

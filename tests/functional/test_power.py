@@ -5,6 +5,7 @@ import requests
 
 from tests import bmcs
 from tests.functional import ironic_service
+from zsbm_ironic.lab.emulator import fixtures as emulated
 
 
 class TestIpmi(ironic_service.TestCase):
@@ -111,7 +112,7 @@ class TestRedfish(ironic_service.TestCase):
 
     def setUp(self):
         super().setUp()
-        self.bmc = self.useFixture(bmcs.SushyToolsBmc())
+        self.bmc = self.useFixture(emulated.EmulatedRedfish())
         self.node = self.enrol('zsbm', self.bmc.driver_info())
         self.manage(self.node)
 
@@ -119,20 +120,24 @@ class TestRedfish(ironic_service.TestCase):
         self.api.set_node_boot_device(self.node, 'pxe', persistent=False)
         found = self.api.get_node_boot_device(self.node)
         self.assertEqual('pxe', found['boot_device'])
+        self.assertEqual('pxe', self.bmc.boot_device)
         for target, state in (
-            ('power on', 'power on'),
-            ('rebooting', 'power on'),
-            ('power off', 'power off'),
+            ('power on', 'on'),
+            ('rebooting', 'on'),
+            ('soft power off', 'off'),
+            ('power on', 'on'),
+            ('power off', 'off'),
         ):
             found = self.power(self.node, target)
             self.assertIsNone(found.last_error)
-            self.assertEqual(state, found.power_state)
+            self.assertEqual(f'power {state}', found.power_state)
+            self.assertEqual(state, self.bmc.power)
 
     def test_a_bmc_that_dies(self):
-        self.bmc.stop()
+        self.bmc.faults.off = True
         found = self.power(self.node, 'power on', seconds=60)
         self.assertIn('did not answer', found.last_error)
         self.assertIn('bmc_address', found.last_error)
-        self.bmc.start()
+        self.bmc.faults.off = False
         found = self.power(self.node, 'power on')
         self.assertEqual('power on', found.power_state)

@@ -8,10 +8,11 @@ by monitoring, in any conductor thread; sessions belong to `bmc.pool`.
 """
 
 import base64
+import contextlib
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from ironic.common import states
@@ -114,7 +115,28 @@ def ask(task: Any, function: Callable[[Any], T], *, once: bool = False) -> T:
 
     :param once: it acts, so it is never run twice.
     """
-    return ask_node(task.node, function, once=once)
+    with failing_once(task):
+        return ask_node(task.node, function, once=once)
+
+
+@contextlib.contextmanager
+def failing_once(task: Any) -> Iterator[None]:
+    """Let what failed in a `manage` fail at once for the rest of it.
+
+    Ironic goes on to each verify step; a wrong password would be tried again
+    in each, and many BMCs lock an account after the third time.
+    """
+    if not being_managed(task):
+        yield
+        return
+    failed = getattr(task, 'zsbm_failed', None)
+    if failed is not None:
+        raise failed
+    try:
+        yield
+    except (exception.Retry, exception.FixSettings) as exc:
+        task.zsbm_failed = exc
+        raise
 
 
 def ask_node(

@@ -25,7 +25,8 @@ def ensure_detected(task: Any) -> None:
     found = access.credentials(node)
     if found.protocol is not base.BmcProtocol.AUTO:
         return
-    speaks = detect.detect(found)
+    with access.failing_once(task):
+        speaks = detect.detect(found)
     task.zsbm_speaks = speaks
     # Too long for IPMI is better said before than after.
     found.chosen(speaks.protocol)
