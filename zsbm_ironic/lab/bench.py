@@ -9,6 +9,7 @@ else; it starts the machine when its BMC is told to.
 import json
 import os
 import pathlib
+import stat
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,8 +19,10 @@ from zsbm_ironic.lab import daemon, ironic, layout, machines
 from zsbm_ironic.lab.emulator import client as clients
 from zsbm_ironic.lab.emulator import config
 from zsbm_ironic.lab.images import os_image
+from zsbm_ironic.machine import accelerator
 
 TIMEOUT_S = 60
+KVM = pathlib.Path('/dev/kvm')
 OWN = (layout.EMULATOR_UID, layout.SHARED_GID)
 
 
@@ -38,10 +41,13 @@ def prepare(
         _make_disk(folder / f'disk{number}.qcow2', disk)
         for number, disk in enumerate(machine.disks)
     ]
+    speed, groups = _accelerator(machine.arch)
+    document = _configuration(machine, folder, disks)
+    document['machine']['accelerator'] = speed
     path = folder / 'emulator.json'
     draft = path.with_suffix('.new')
     with open(draft, 'w', opener=_private) as sink:
-        json.dump(_configuration(machine, folder, disks), sink, indent=2)
+        json.dump(document, sink, indent=2)
     os.chown(draft, *OWN)
     draft.rename(path)
     ready = config.load(path).ready_path
@@ -51,7 +57,7 @@ def prepare(
             ironic.executable('python'),
             *('-m', 'zsbm_ironic.lab.emulator', str(path)),
         ),
-        daemon.Identity(*OWN, capabilities=('net_bind_service',)),
+        daemon.Identity(*OWN, groups, capabilities=('net_bind_service',)),
         ironic.environment(folder),
         ready=ready.exists,
     )
@@ -135,6 +141,18 @@ def _ask(
         return client(machine, folders).status()
     except exception.ZsbmError:
         return {}
+
+
+def _accelerator(arch: str) -> tuple[str, tuple[int, ...]]:
+    """Return what runs guests here, and the groups that may use it."""
+    if accelerator.choose(arch) != 'kvm':
+        return 'tcg', ()
+    device = KVM.stat()
+    if device.st_mode & stat.S_IROTH and device.st_mode & stat.S_IWOTH:
+        return 'kvm', ()
+    if device.st_mode & stat.S_IWGRP and device.st_gid != 0:
+        return 'kvm', (device.st_gid,)
+    return 'tcg', ()
 
 
 def _configuration(
