@@ -28,7 +28,6 @@ class FirstServerTest(base.LabTest):
         self.assert_validates(server)
         self.deliver(server)
         self.assert_delivered(server)
-        server.provision('undeploy')
 
     def deliver(self, server):
         server.describe_instance(self.image())
