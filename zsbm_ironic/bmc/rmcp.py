@@ -302,6 +302,17 @@ class RmcpSession(session.Session):
 
     # What `bmc.ipmi` calls.
 
+    def raw_command(self, *args: Any, **kwargs: Any) -> Any:
+        """Send a command as upstream does, with nothing left of the last.
+
+        What was not answered in time is not waited for: its late answer
+        would be taken for that of this command.
+        """
+        self.lastpayload = None
+        self.pendingpayloads.clear()
+        self.request_entry.clear()
+        return super().raw_command(*args, **kwargs)
+
     def request(
         self,
         netfn: int,

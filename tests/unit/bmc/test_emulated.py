@@ -140,6 +140,24 @@ class TestIpmi(base.BaseTestCase):
         session.set_power(bmc_base.PowerAction.RESET)
         self.assertEqual(['reset'], bmc.actions)
 
+    def test_a_late_answer_is_not_the_next_ones(self):
+        bmc = self.emulate('on')
+        session = self.log_in(bmc)
+        self.useFixture(fixtures.MockPatchObject(rmcp, 'COMMAND_S', 1.0))
+        bmc.faults.delay_s = 1.5
+        self.assertRaises(
+            exception.BmcUnreachable,
+            session.session.request,
+            ipmi.CHASSIS,
+            ipmi.IDENTIFY,
+            (0, 1),
+            resend=False,
+        )
+        bmc.faults.delay_s = 0.0
+        for _ in range(5):
+            self.assertIs(On, session.get_power())
+            time.sleep(0.2)
+
     def test_loss(self):
         bmc = self.emulate('on')
         bmc.faults.drop_percent = 30
