@@ -59,6 +59,21 @@ def _parser() -> argparse.ArgumentParser:
         default='zsbm',
         help='stock: upstream drivers and boot service only, to compare with',
     )
+    up.add_argument(
+        '--conductors',
+        type=int,
+        choices=(1, 2),
+        default=1,
+        help='2: an API and two conductors on MariaDB, each with a boot '
+        'service of its own (package mariadb-server)',
+    )
+    up.add_argument(
+        '--second-group',
+        metavar='NAME',
+        default='',
+        help='conductor group of the second conductor, which makes it a '
+        'dedicated deploy server (default: that of the first)',
+    )
     down = _verb(verbs, 'down', _down, 'stop everything of the lab')
     down.add_argument(
         '--wipe',
@@ -108,6 +123,8 @@ def _up(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
         lifecycle.Plan(
             stack=arguments.stack,
             machines_file=str(machines.resolve()) if machines else None,
+            conductors=arguments.conductors,
+            second_group=arguments.second_group,
         )
     )
     lab.report.say('The lab is up. Go on with: zsbm-lab demo | shell | status')

@@ -17,6 +17,8 @@ from zsbm_ironic.common import process
 from zsbm_ironic.lab import daemon, ironic, layout, network
 
 DATABASE_PORT = 3306
+# [json_rpc]port of Ironic.
+RPC_PORT = 8089
 TIMEOUT_S = 120
 ACCOUNT = """\
 CREATE DATABASE IF NOT EXISTS ironic CHARACTER SET utf8mb4;
@@ -61,6 +63,7 @@ def settings(
             'conductor_group': group,
             'heartbeat_interval': '2',
             'heartbeat_timeout': '12',
+            'sync_local_state_interval': '10',
         },
         'database': {
             'connection': f'mysql+pymysql://ironic:{password}@{where}/ironic'
@@ -104,6 +107,7 @@ def database(state: pathlib.Path) -> daemon.Daemon:
             f'--pid-file={root}/pid',
             f'--bind-address={layout.CONDUCTOR_ADDRESSES[0]}',
             f'--port={DATABASE_PORT}',
+            '--skip-name-resolve',
             # A lab that dies is made anew: no need to wait for the disk.
             '--innodb-flush-log-at-trx-commit=0',
             '--innodb-doublewrite=0',
@@ -114,14 +118,18 @@ def database(state: pathlib.Path) -> daemon.Daemon:
     )
 
 
-def make_account(state: pathlib.Path) -> None:
-    """Make Ironic's database and account; idempotent."""
+def make_account(state: pathlib.Path, *, anew: bool) -> None:
+    """Make Ironic's database and account; idempotent.
+
+    :param anew: forget the tables that an interrupted run left.
+    """
     root = state / 'database'
     password = _password(root / 'password')
+    forget = 'DROP DATABASE IF EXISTS ironic;\n' if anew else ''
     process.run(
         ['mariadb', '--no-defaults', f'--socket={root}/socket', '-uroot'],
         timeout_s=TIMEOUT_S,
-        stdin=ACCOUNT.format(password=password),
+        stdin=forget + ACCOUNT.format(password=password),
     )
 
 
@@ -136,7 +144,7 @@ def api(conductor: ironic.Conductor) -> daemon.Daemon:
         ),
         ironic.identity(),
         ironic.environment(conductor.root),
-        ready=ironic.api_answers,
+        ready=ironic.api_listens,
         ready_s=TIMEOUT_S,
     )
 
@@ -152,7 +160,22 @@ def process_of(conductor: ironic.Conductor) -> daemon.Daemon:
         ),
         ironic.identity(),
         ironic.environment(conductor.root),
+        ready=lambda: _serves(conductor),
+        ready_s=TIMEOUT_S,
         namespace=namespace(conductor.number),
+    )
+
+
+def _serves(conductor: ironic.Conductor) -> bool:
+    """Say whether a conductor listens: what Ironic holds alive may not."""
+
+    def listens() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex((conductor.address, RPC_PORT)) == 0
+
+    return (
+        network.call(listens)
+        and conductor.address in ironic.living_conductors()
     )
 
 

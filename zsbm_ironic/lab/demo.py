@@ -135,10 +135,13 @@ class Server:
         }
         if kind == 'redfish':
             info['redfish_verify_ca'] = 'False'
+        # Upstream's types boot a node by UEFI unless they are told.
+        mode = 'uefi' if machine.firmware.is_uefi else 'bios'
         return {
             'name': machine.name,
             'driver': kind,
             'driver_info': info,
+            'properties': {'capabilities': f'boot_mode:{mode}'},
             'ports': [{'address': machine.nics[0].mac}],
         }
 

@@ -32,6 +32,7 @@ class Conductor:
     :ivar root: its folder.
     :ivar address: where agents and nodes reach it.
     :ivar ramdisk: (kernel, initramfs) of the deploy ramdisk.
+    :ivar images: folder that file:// images may be in.
     """
 
     number: int
@@ -91,6 +92,10 @@ def settings(conductor: Conductor) -> Settings:
             'image_download_source': 'http',
         },
         'api': {'host_ip': layout.CONDUCTOR_ADDRESSES[0]},
+        'console': {
+            'port_range': '10000:10099',
+            'terminal_pid_dir': f'{root}/state',
+        },
         'conductor': {
             'deploy_kernel': f'file://{kernel}',
             'deploy_ramdisk': f'file://{initramfs}',
@@ -98,8 +103,7 @@ def settings(conductor: Conductor) -> Settings:
             'rescue_ramdisk': f'file://{initramfs}',
             # The kernel unpacks the initramfs itself.
             'disable_zstandard_decompression': 'true',
-            'file_url_allowed_paths': f'{kernel.parent},{initramfs.parent},'
-            f'{conductor.images}',
+            'file_url_allowed_paths': str(conductor.images),
         },
         'database': {'connection': f'sqlite:///{root}/ironic.sqlite'},
         'deploy': {
@@ -153,19 +157,24 @@ def prepare(conductor: Conductor, options: Settings) -> None:
     write_config(conductor.config_file, options, own)
 
 
+def has_database(conductor: Conductor) -> bool:
+    """Say whether the tables were made to the last one."""
+    return (conductor.root / 'database-made').exists()
+
+
 def make_database(conductor: Conductor) -> None:
     """Make the tables; idempotent.
 
     :raises ProcessFailed: ironic-dbsync cannot make them.
     """
-    made = conductor.root / 'database-made'
-    if made.exists():
+    if has_database(conductor):
         return
     # SQLite cannot be migrated (no ALTER of constraints), and what an
     # interrupted run left of it is of no use.
     (conductor.root / 'ironic.sqlite').unlink(missing_ok=True)
     process.run(
         [
+            *network.nsenter(),
             *identity().argv(),
             executable('ironic-dbsync'),
             *('--config-file', conductor.config_file, 'create_schema'),
@@ -173,7 +182,7 @@ def make_database(conductor: Conductor) -> None:
         timeout_s=300,
         env=environment(conductor.root),
     )
-    made.touch()
+    (conductor.root / 'database-made').touch()
 
 
 def single_process(conductor: Conductor) -> daemon.Daemon:
@@ -209,20 +218,33 @@ def api_answers() -> bool:
     return bool(_get('/v1/drivers').get('drivers'))
 
 
+def api_listens() -> bool:
+    """Say whether the API answers, with or without a conductor."""
+    return bool(_get('/v1'))
+
+
 def node_uuids() -> dict[str, str]:
     """Return the UUID of each named node; empty where no API answers."""
     nodes = _get('/v1/nodes').get('nodes', [])
     return {node['name']: node['uuid'] for node in nodes if node['name']}
 
 
-def _get(path: str) -> dict[str, Any]:
+def living_conductors() -> set[str]:
+    """Return the hosts of the conductors that Ironic holds alive."""
+    found = _get('/v1/conductors', '1.49').get('conductors', [])
+    return {one['hostname'] for one in found if one['alive']}
+
+
+def _get(path: str, version: str = '1.5') -> dict[str, Any]:
     def ask() -> dict[str, Any]:
         connection = http.client.HTTPConnection(
             layout.CONDUCTOR_ADDRESSES[0], layout.API_PORT, timeout=10
         )
         try:
             connection.request(
-                'GET', path, headers={'X-OpenStack-Ironic-API-Version': '1.5'}
+                'GET',
+                path,
+                headers={'X-OpenStack-Ironic-API-Version': version},
             )
             answer = connection.getresponse()
             found: dict[str, Any] = json.load(answer)

@@ -73,6 +73,11 @@ class Layout:
         return self.state / 'machines'
 
     @property
+    def built(self) -> pathlib.Path:
+        """Built files that this lab uses, whatever the cache drops."""
+        return self.state / 'built'
+
+    @property
     def ssh_key(self) -> pathlib.Path:
         return self.state / 'ssh' / 'id_ed25519'
 

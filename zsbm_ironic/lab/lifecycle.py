@@ -94,8 +94,14 @@ class Lab:
         :raises ZsbmError: one of them cannot be built; the message says why.
         """
         cache = artifacts.Artifacts(self.folders.cache)
+        built = ramdisk.build(cache, report=self.report)
+        held = dataclasses.replace(
+            built,
+            kernel=self._hold(built.kernel, built.digest),
+            initramfs=self._hold(built.initramfs, built.digest),
+        )
         return Built(
-            ramdisk.build(cache, report=self.report),
+            held,
             loaders_room.fetch(cache, report=self.report).folder,
         )
 
@@ -105,7 +111,10 @@ class Lab:
         :raises ZsbmError: it cannot be built; the message says why.
         """
         cache = artifacts.Artifacts(self.folders.cache)
-        return os_image.build(cache, report=self.report)
+        image = os_image.build(cache, report=self.report)
+        return dataclasses.replace(
+            image, path=self._hold(image.path, image.digest)
+        )
 
     def up(self, plan: Plan) -> None:
         """Bring everything up that does not run yet.
@@ -149,9 +158,11 @@ class Lab:
         self._start(ironic.single_process(conductor))
 
     def _up_cluster(self, plan: Plan, built: Built) -> None:
-        self._start(cluster.database(self.folders.state))
-        cluster.make_account(self.folders.state)
         conductors = [self.conductor(1, built), self.conductor(2, built)]
+        self._start(cluster.database(self.folders.state))
+        cluster.make_account(
+            self.folders.state, anew=not ironic.has_database(conductors[0])
+        )
         for conductor in conductors:
             group = plan.second_group if conductor.number == 2 else ''
             options = ironic.merge(
@@ -161,12 +172,13 @@ class Lab:
             )
             with self.report.step(f'{conductor.name}: configuration'):
                 ironic.prepare(conductor, options)
-        ironic.make_database(conductors[0])
+        with self.report.step('database'):
+            ironic.make_database(conductors[0])
+        self._start(cluster.api(conductors[0]))
         for conductor in conductors:
             for service in self._boot_services(plan, conductor):
                 self._start(service)
             self._start(cluster.process_of(conductor))
-        self._start(cluster.api(conductors[0]))
 
     def _boot_services(
         self, plan: Plan, conductor: ironic.Conductor
@@ -217,7 +229,7 @@ class Lab:
             root=self.folders.conductor(number),
             address=layout.CONDUCTOR_ADDRESSES[number - 1],
             ramdisk=(built.ramdisk.kernel, built.ramdisk.initramfs),
-            images=self.folders.cache,
+            images=self.folders.built,
         )
 
     def status(self) -> dict[str, Any]:
@@ -274,6 +286,22 @@ class Lab:
                 f'`ZSBM_LAB_DIR={owner} zsbm-lab down`',
             )
         network.delete()
+
+    def _hold(self, path: pathlib.Path, digest: str) -> pathlib.Path:
+        """Return a name of our own for a built file.
+
+        The cache drops what is old; a node may be rebuilt long after.
+        """
+        own = self.folders.built / f'{digest}-{path.name}'
+        if not own.exists():
+            own.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                own.hardlink_to(path)
+            except OSError:
+                draft = own.with_suffix('.new')
+                shutil.copyfile(path, draft)
+                draft.rename(own)
+        return own
 
     def _stop_what_is_outdated(self) -> None:
         """Stop processes of another version of this package.

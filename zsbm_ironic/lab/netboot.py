@@ -20,6 +20,14 @@ LOADERS = {
     'riscv64-uefi': 'riscv64/ipxe.efi',
     'loongarch64-uefi': 'loong64/ipxe.efi',
 }
+# What upstream's boot interfaces serve, by the names that ironic asks for:
+# iPXE, and the signed chain of a machine with Secure Boot.
+STOCK_LOADERS = {
+    'undionly.kpxe': 'i386-bios/undionly.kpxe',
+    'snponly.efi': 'amd64/snponly.efi',
+    'shimx64.efi': 'amd64/shimx64.efi',
+    'grubx64.efi': 'amd64/grubx64.efi',
+}
 
 
 def settings(
@@ -46,6 +54,15 @@ def settings(
             'enabled_vendor_interfaces': 'zsbm,no-vendor,ipmitool,redfish',
         },
         'dhcp': {'dhcp_provider': 'zsbm'},
+        'pxe': {
+            'ipxe_bootfile_name': 'undionly.kpxe',
+            'uefi_ipxe_bootfile_name': 'snponly.efi',
+            'uefi_pxe_bootfile_name': 'shimx64.efi',
+            'loader_file_paths': ','.join(
+                f'{name}:{loaders / path}'
+                for name, path in STOCK_LOADERS.items()
+            ),
+        },
         'zsbm_netboot': {
             'desired_dir': f'{root}/desired',
             'http_port': str(layout.HTTP_PORT),
