@@ -86,8 +86,8 @@ class Artifacts:
                 if not refresh and (found := self.find(kind, key)):
                     return found
                 return self._build(kind, key, build, needs_bytes)
-        except OSError as exc:
-            if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
+        except (OSError, exception.ZsbmError) as exc:
+            if not _is_full(exc):
                 raise
             raise self._too_small(needs_bytes) from exc
 
@@ -159,3 +159,10 @@ class Artifacts:
             free_mib=shutil.disk_usage(self.root).free >> 20,
             needed_mib=needs_bytes >> 20,
         )
+
+
+def _is_full(exc: OSError | exception.ZsbmError) -> bool:
+    """Return whether a disk was full: for us, or for a program we ran."""
+    if isinstance(exc, OSError):
+        return exc.errno in (errno.ENOSPC, errno.EDQUOT)
+    return os.strerror(errno.ENOSPC) in str(exc)

@@ -133,3 +133,13 @@ class TestArtifacts(base.BaseTestCase):
             exception.DiskTooSmall, self.cache.get, 'kind', 'key', build
         )
         self.assertEqual(['.lock'], self.names())
+
+    def test_a_program_that_met_a_full_disk_is_no_riddle(self):
+        def build(target):
+            raise exception.BuildFailed(
+                what='it', why='mke2fs: No space left on device'
+            )
+
+        self.assertRaises(
+            exception.DiskTooSmall, self.cache.get, 'kind', 'key', build
+        )
