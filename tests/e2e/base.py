@@ -10,6 +10,8 @@ import json
 import os
 import pathlib
 import sys
+import time
+from collections.abc import Callable
 
 import testtools
 
@@ -19,18 +21,20 @@ from zsbm_ironic.lab.images import os_image
 
 MACHINES = pathlib.Path(__file__).with_name('machines.toml')
 STATE = '/var/lib/zsbm-lab-test'
+POWER_S = 300
 
 
 class LabTest(testtools.TestCase):
     """A test with a lab that is up and helpers to drive its machines."""
 
     plan = lifecycle.Plan(machines_file=str(MACHINES))
+    state = STATE
     lab: lifecycle.Lab
 
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        os.environ['ZSBM_LAB_DIR'] = STATE
+        os.environ['ZSBM_LAB_DIR'] = cls.state
         cls.lab = lifecycle.Lab(
             layout.Layout.from_environment(), progress.Progress()
         )
@@ -68,3 +72,44 @@ class LabTest(testtools.TestCase):
             *('node', 'boot', 'timeline', server.machine.name, '-f', 'json')
         )
         return json.loads(done.stdout)
+
+    def wait_for(
+        self, question: Callable[[], object], what: str, limit_s: float
+    ) -> None:
+        """Ask until the answer is true; fail after limit_s seconds."""
+        deadline = time.monotonic() + limit_s
+        while not question():
+            self.assertLess(time.monotonic(), deadline, what)
+            time.sleep(2)
+
+    def wait_power(self, server: demo.Server, state: str) -> None:
+        """Wait until the node's power is `power on` or `power off`."""
+        self.wait_for(
+            lambda: server.field('power_state') == state, state, POWER_S
+        )
+
+    def forget(self, server: demo.Server) -> None:
+        """Switch a machine off and delete its node, whatever its state."""
+        name = server.machine.name
+        if server.state() is None:
+            return
+        server.baremetal('node', 'power', 'off', name, check=False)
+        server.baremetal('node', 'maintenance', 'set', name)
+        server.baremetal('node', 'delete', name)
+
+    def enrolled_as_stock(self, name: str) -> demo.Server:
+        """Return a machine as a node of upstream's type, and managed.
+
+        The node is made anew, and deleted after the test.
+        """
+        server = self.server(name)
+        self.forget(server)
+        server.enrol(stock=True)
+        self.addCleanup(self.forget, server)
+        server.baremetal(
+            *('node', 'set', name, '--boot-interface', 'ipxe'),
+            *('--deploy-interface', 'direct', '--inspect-interface', 'agent'),
+            '--no-automated-clean',
+        )
+        server.provision('manage')
+        return server

@@ -5,6 +5,7 @@ In-band inspection is what proves a boot: it ends well only when the ramdisk
 was loaded, found its network and reported to the API.
 """
 
+import datetime
 import time
 
 from tests.e2e import base
@@ -16,65 +17,82 @@ class BootTest(base.LabTest):
     """One row for each kind of machine and of network."""
 
     def test_nic_without_boot_rom(self):
-        server = self.inspect('no-boot-rom')
-        events = self.timeline(server)
-        self.assertIn('tftp', {event['Source'] for event in events}, events)
-
-    def test_relayed_subnet(self):
-        server = self.inspect('behind-relay')
-        addresses = [event['Detail'] for event in self.timeline(server)]
+        server = self.manageable('no-boot-rom')
+        self.use_boot_interface(server, 'zsbm-pxe')
+        server.provision('inspect')
         self.assertTrue(
-            [text for text in addresses if '203.0.113.' in text], addresses
+            self.fetched(server, 'tftp', 'x86-64-uefi'), self.timeline(server)
         )
 
     def test_uefi_http_boot(self):
-        server = self.server('no-boot-rom')
-        self.enrol_and_manage(server)
-        server.baremetal(
-            *('node', 'set', server.machine.name),
-            *('--boot-interface', 'zsbm-http'),
-        )
-        self.addCleanup(
-            server.baremetal,
-            *('node', 'unset', server.machine.name, '--boot-interface'),
-        )
+        server = self.manageable('no-boot-rom')
+        self.use_boot_interface(server, 'zsbm-http')
         server.provision('inspect')
+        self.assertTrue(
+            self.fetched(server, 'http', 'x86-64-uefi'), self.timeline(server)
+        )
+        self.assertFalse(self.fetched(server, 'tftp', ''))
+
+    def test_relayed_subnet(self):
+        server = self.manageable('behind-relay')
+        server.provision('inspect')
+        events = self.timeline(server)
+        acknowledged = {
+            event['Detail'].split()[0]
+            for event in events
+            if event['Event'] == 'dhcp-ack'
+        }
+        self.assertTrue(acknowledged, events)
+        for address in acknowledged:
+            self.assertTrue(address.startswith('203.0.113.'), events)
 
     def test_arm64_reaches_its_loader(self):
-        server = self.server('arm64')
-        self.enrol_and_manage(server)
-        server.baremetal('node', 'inspect', server.machine.name, check=False)
-        self.addCleanup(self.give_up, server)
-        deadline = time.monotonic() + LOADER_S
-        while not self.loaded(server, 'arm64-uefi'):
-            self.assertLess(time.monotonic(), deadline, 'no loader')
-            time.sleep(5)
+        server = self.manageable('arm64')
+        self.addCleanup(
+            server.baremetal, 'node', 'abort', 'arm64', check=False
+        )
+        server.baremetal('node', 'inspect', 'arm64')
+        self.wait_for_script(server, 'arm64-uefi')
 
-    def loaded(self, server, architecture):
-        """Say whether the machine's firmware fetched this loader."""
+    def wait_for_script(self, server, architecture):
+        """Wait until the loader was fetched and asked for its script."""
+        deadline = time.monotonic() + LOADER_S
+        while not self.fetched(server, 'http', 'boot.ipxe'):
+            self.assertLess(time.monotonic(), deadline, self.timeline(server))
+            time.sleep(5)
+        self.assertTrue(
+            self.fetched(server, 'tftp', architecture), self.timeline(server)
+        )
+
+    def fetched(self, server, source, path):
+        """Return what was fetched in this test, by protocol and path."""
         return [
             event
             for event in self.timeline(server)
-            if event['Source'] in ('tftp', 'http')
-            and architecture in event['Detail']
+            if event['Source'] == source
+            and path in event['Detail']
+            and event['Time (UTC)'] >= self.began
         ]
 
-    def inspect(self, name):
+    def manageable(self, name):
+        """Return a machine that is managed, and off at the end."""
+        # As the timeline writes it.
+        self.began = f'{datetime.datetime.now(datetime.UTC):%F %T}'
         server = self.server(name)
-        self.enrol_and_manage(server)
-        server.provision('inspect')
-        return server
-
-    def enrol_and_manage(self, server):
         if server.state() is None:
             server.enrol()
+        self.addCleanup(
+            server.baremetal, 'node', 'power', 'off', name, check=False
+        )
         if server.state() == 'enroll':
             server.manage()
         elif server.state() != 'manageable':
             server.provision('manage')
+        # What an earlier row left running would not boot again.
+        server.baremetal('node', 'power', 'off', name)
+        return server
 
-    def give_up(self, server):
-        server.baremetal('node', 'abort', server.machine.name, check=False)
+    def use_boot_interface(self, server, interface):
         server.baremetal(
-            'node', 'power', 'off', server.machine.name, check=False
+            'node', 'set', server.machine.name, '--boot-interface', interface
         )
