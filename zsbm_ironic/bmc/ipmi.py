@@ -79,6 +79,8 @@ REACHES = {
     base.PowerAction.ON: base.PowerState.ON,
 }
 CONFIRM_S = 20.0
+# After so long without an answer the chassis is looked at instead.
+LOOK_S = 3.0
 # All sensors, or the whole inventory, together.
 INQUIRY_S = 30.0
 BUSY_TRIES = 4
@@ -183,19 +185,20 @@ class IpmiBmc:
 
         :raises BmcUnconfirmed: sent once, and no answer.
         """
+        target = REACHES.get(action)
         deadline = time.monotonic() + CONFIRM_S
         while True:
             try:
-                self._ask(
-                    action.value,
-                    CHASSIS,
-                    CONTROL,
-                    CONTROLS[action],
-                    resend=False,
-                )
+                with self.session.within(LOOK_S if target else CONFIRM_S):
+                    self._ask(
+                        action.value,
+                        CHASSIS,
+                        CONTROL,
+                        CONTROLS[action],
+                        resend=False,
+                    )
                 return
             except exception.BmcUnreachable as exc:
-                target = REACHES.get(action)
                 if target and self.get_power() is target:
                     return
                 if not target or time.monotonic() > deadline:
