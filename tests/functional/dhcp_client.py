@@ -80,6 +80,11 @@ class Client:
         """Return the first OFFER, None if nobody answers."""
         return self._ask(packet.DISCOVER, {}, timeout_s)
 
+    def offers(self, wait_s=3.0):
+        """Return every OFFER that comes within wait_s seconds."""
+        self._send(packet.DISCOVER, {})
+        return list(self._heard(wait_s))
+
     def request(self, offer, timeout_s=3.0):
         """Take an offer; return ACK or NAK."""
         address = ipaddress.IPv4Address(offer.offered).packed
@@ -95,6 +100,10 @@ class Client:
         return None if offer is None else self.request(offer)
 
     def _ask(self, kind, options, timeout_s):
+        self._send(kind, options)
+        return next(self._heard(timeout_s), None)
+
+    def _send(self, kind, options):
         message = packet.Message(
             operation=1,
             transaction=self._transaction,
@@ -107,16 +116,17 @@ class Client:
             },
         )
         self._socket.send(packet.frame(message))
+
+    def _heard(self, timeout_s):
         deadline = time.monotonic() + timeout_s
         while (left := deadline - time.monotonic()) > 0:
             self._socket.settimeout(left)
             try:
                 heard = packet.unframe(self._socket.recv(2048))
             except TimeoutError:
-                return None
+                return
             if heard and heard[2].transaction == self._transaction:
-                return heard[2]
-        return None
+                yield heard[2]
 
 
 def bootfile(message):

@@ -13,9 +13,10 @@ import secrets
 import shutil
 import socket
 
-from zsbm_ironic.common import process
+from zsbm_ironic.common import exception, process
 from zsbm_ironic.lab import daemon, ironic, layout, network
 
+SERVER = pathlib.Path('/usr/sbin/mariadbd')
 DATABASE_PORT = 3306
 # [json_rpc]port of Ironic.
 RPC_PORT = 8089
@@ -59,6 +60,7 @@ def settings(
             'rpc_transport': 'json-rpc',
             'hash_ring_reset_interval': '2',
         },
+        'api': {'api_workers': '1'},
         'conductor': {
             'conductor_group': group,
             'heartbeat_interval': '2',
@@ -77,7 +79,15 @@ def settings(
 
 
 def database(state: pathlib.Path) -> daemon.Daemon:
-    """Return a MariaDB with its folder made; idempotent."""
+    """Return a MariaDB with its folder made; idempotent.
+
+    :raises LabSettingInvalid: it is not installed.
+    """
+    if not SERVER.exists():
+        raise exception.LabSettingInvalid(
+            where='zsbm-lab up --conductors 2',
+            what='it needs MariaDB; as root: apt-get install mariadb-server',
+        )
     root = state / 'database'
     data = root / 'data'
     own = (layout.DATABASE_UID, layout.SHARED_GID)
@@ -100,7 +110,7 @@ def database(state: pathlib.Path) -> daemon.Daemon:
     return daemon.Daemon(
         'mariadb',
         (
-            '/usr/sbin/mariadbd',
+            str(SERVER),
             '--no-defaults',
             f'--datadir={data}',
             f'--socket={root}/socket',
