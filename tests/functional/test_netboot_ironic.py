@@ -79,6 +79,7 @@ class TestCase(ironic_service.TestCase):
     def inspect(self, node):
         self.api.set_node_provision_state(node, 'inspect')
         self.wait_for(node, 'inspect wait')
+        self.becomes(self.bench.serving)
 
     def abort(self, node):
         self.api.set_node_provision_state(node, 'abort')
@@ -90,7 +91,8 @@ class TestCase(ironic_service.TestCase):
     def answer(self, mac=MAC, options=None):
         one = dhcp_client.Client(self.bench.machines, mac, options)
         try:
-            return one.lease()
+            # As firmware does: the server may just be starting anew.
+            return one.lease() or one.lease()
         finally:
             one.close()
 
@@ -342,7 +344,7 @@ class TestFaults(TestCase):
         self.assertIn(MAC, found.last_error)
         self.inspect(other)
         self.assertEqual('zsbm-loaders/x86-64-uefi.efi', self.bootfile(OTHER))
-        self.assertIsNone(self.answer(MAC))
+        self.becomes(lambda: self.answer(MAC) is None)
         for path in (self.bench.root / 'run').glob('dnsmasq*'):
             self.assertNotIn('192.0.2.66', path.read_text())
         self.abort(other)

@@ -165,7 +165,11 @@ class Reconciler:
             self._state.write(wanted)
         except exception.DesiredRecordInvalid as exc:
             self._complain(facts, str(exc))
-            return False
+            if previous is None or previous.node == facts.node:
+                return False
+            # Not what the MAC's former node was served, at least.
+            self._state.remove(facts.mac)
+            return True
         self._complaints.pop(facts.mac, None)
         return True
 

@@ -118,6 +118,20 @@ class TestReconciler(base.BaseTestCase):
         self.assertEqual([other.mac], self.look(hostile, other))
         self.assertIsNone(self.state.read(MAC))
 
+    def test_a_hostile_client_id_does_not_inherit_another_nodes_boot(self):
+        self.boots()
+        hostile = self.facts(
+            node=OTHER_NODE, client_id='ff,set:other', may_boot=True
+        )
+        self.assertEqual([MAC], self.look(hostile))
+        self.assertIsNone(self.state.read(MAC))
+
+    def test_a_client_id_that_became_hostile_changes_nothing(self):
+        self.boots()
+        hostile = self.facts(client_id='ff,set:other', may_boot=True)
+        self.assertEqual([], self.look(hostile))
+        self.assertEqual(SCRIPT, self.state.read(MAC).script)
+
     def test_a_broken_file_is_replaced(self):
         self.state.path(MAC).write_text('{')
         self.assertEqual([MAC], self.look(self.facts()))
