@@ -80,7 +80,20 @@ class TestIpmi(ironic_service.TestCase):
         )
         self.assertIn('diag', self.bmc.machine.actions)
 
-    def test_boot_mode_is_not_of_this_world(self):
+    def test_led(self):
+        bmc = self.useFixture(emulated.EmulatedIpmi('on'))
+        self.node = self.enrol('zsbm', bmc.driver_info())
+        self.manage(self.node)
+        led = 'management/indicators/identify@chassis'
+        for state in ('on', 'off'):
+            answer = self.ask('PUT', led, json={'state': state})
+            self.assertEqual(204, answer.status_code, answer.text)
+            self.assertEqual(state == 'on', bmc.chassis.indicator.is_lit)
+            self.assertEqual(state, self.ask('GET', led).json()['state'])
+        answer = self.ask('PUT', led, json={'state': 'blinking'})
+        self.assertEqual(400, answer.status_code, answer.text)
+
+    def test_ipmi_has_no_boot_mode(self):
         answer = self.ask('PUT', 'states/boot_mode', json={'target': 'bios'})
         self.assertIn(answer.status_code, (202, 400))
         found = self.api.get_node(self.node)

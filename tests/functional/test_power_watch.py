@@ -3,6 +3,8 @@
 
 import time
 
+import requests
+
 from tests.functional import ironic_service
 from zsbm_ironic.lab.emulator import fixtures as emulated
 
@@ -19,13 +21,24 @@ class TestPowerWatch(ironic_service.TestCase):
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.2)
 
+    def health(self, node):
+        answer = requests.get(
+            f'{self.ironic.url}/v1/nodes/{node}',
+            headers={'X-OpenStack-Ironic-API-Version': 'latest'},
+            timeout=30,
+        )
+        return answer.json()['health']
+
     def test_power_follows_the_machine(self):
         bmc = self.useFixture(emulated.EmulatedIpmi('off'))
+        bmc.set_reading('Inlet Temp', 45)
         node = self.enrol('zsbm', bmc.driver_info())
         self.manage(node)
         for state in ('on', 'off', 'on'):
             bmc.power = state
             self.wait_for_power(node, f'power {state}')
+        # Ironic looked at the health as well, while it was there.
+        self.assertEqual('Critical', self.health(node))
         # Nobody interfered with the machine, and one session did it all.
         self.assertEqual([], bmc.actions)
         self.assertEqual(1, bmc.sessions)

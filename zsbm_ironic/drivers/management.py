@@ -9,6 +9,7 @@ work on it.
 """
 
 import functools
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -38,6 +39,7 @@ _DEVICES = {
 _WORDS = {device: word for word, device in _DEVICES.items()}
 # Section 28.5: an IPMI chassis has one identify light.
 LED = 'identify'
+HEALTH_S = 300.0
 
 
 def _redfish_only(name: str) -> Callable[..., Any]:
@@ -64,6 +66,7 @@ class ZsbmManagement(
     def __init__(self) -> None:
         """Let upstream's Redfish sessions trust pinned certificates."""
         super().__init__()
+        self._health: dict[str, tuple[float, Any]] = {}
         ironic_compat.trust_pinned_certificates(access.pins)
 
     def get_properties(self) -> dict[str, str]:
@@ -185,10 +188,20 @@ class ZsbmManagement(
         return sensors.as_ipmi(access.ask(task, lambda bmc: bmc.sensors()))
 
     @translated
-    def get_node_health(self, task: task_manager.TaskManager) -> str | None:
-        """Return OK, WARNING or CRITICAL; None where the BMC cannot tell."""
+    def get_node_health(self, task: task_manager.TaskManager) -> Any:
+        """Return a HealthState; None where the BMC cannot tell.
+
+        Ironic asks at each power sync. Over IPMI an answer takes a question
+        for each sensor, so it is kept for HEALTH_S.
+        """
         access.refresh(task)
-        return sensors.health_word(access.ask(task, lambda bmc: bmc.health()))
+        kept = self._health.get(task.node.uuid)
+        if kept and time.monotonic() - kept[0] < HEALTH_S:
+            return kept[1]
+        found = sensors.health_word(access.ask(task, lambda bmc: bmc.health()))
+        if access.is_ipmi(task.node):
+            self._health[task.node.uuid] = (time.monotonic(), found)
+        return found
 
     @translated
     def inject_nmi(self, task: task_manager.TaskManager) -> None:
@@ -263,7 +276,7 @@ class ZsbmManagement(
         if state not in (indicator_states.ON, indicator_states.OFF):
             raise ironic_exception.InvalidParameterValue(
                 f'Node {task.node.name or task.node.uuid}: indicator state '
-                f'{state} is not ON or OFF.'
+                f'{state} is not on or off.'
             )
         lit = state == indicator_states.ON
         access.ask(task, lambda bmc: bmc.identify(lit))
@@ -275,7 +288,7 @@ class ZsbmManagement(
         component: str,
         indicator: str,
     ) -> str:
-        """Return ON, OFF or UNKNOWN."""
+        """Return on, off or unknown, as `indicator_states` has them."""
         access.refresh(task)
         if not access.is_ipmi(task.node):
             return str(super().get_indicator_state(task, component, indicator))

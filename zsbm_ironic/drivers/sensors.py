@@ -53,6 +53,6 @@ def as_ipmi(readings: Iterable[base.SensorReading]) -> dict[str, Any]:
     return grouped
 
 
-def health_word(health: base.Health) -> str | None:
-    """Return ironic's word for a health; None for unknown."""
+def health_word(health: base.Health) -> HealthState | None:
+    """Return ironic's value for a health; None for unknown."""
     return _HEALTH.get(health)
