@@ -3,10 +3,12 @@
 
 ::
 
-    driver_info -> base.Credentials -> detect (which protocol, no password)
-                                    -> trust  (whose certificate)
-                                    -> pool   -> ipmi.IpmiBmc   over rmcp
-                                              -> redfish.RedfishBmc
+    driver_info -> credentials (checked, no contact)
+                -> detect      (which protocol, no password)
+                -> trust       (whose certificate)
+                -> pool        (held sessions) -> ipmi, on rmcp, with quirks
+                                               -> redfish
+    base: what both answer, and the values
 
 Called by `drivers` and `monitoring`; knows no ironic.
 """
