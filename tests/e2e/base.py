@@ -16,12 +16,51 @@ from collections.abc import Callable
 import testtools
 
 from zsbm_ironic.common import process, progress
-from zsbm_ironic.lab import demo, layout, lifecycle
+from zsbm_ironic.lab import demo, layout, lifecycle, network
 from zsbm_ironic.lab.images import os_image
 
 MACHINES = pathlib.Path(__file__).with_name('machines.toml')
 STATE = '/var/lib/zsbm-lab-test'
 POWER_S = 300
+
+
+def make_room() -> None:
+    """Stop the lab of most tests, for one that has a folder of its own.
+
+    What it knows stays: its next `up` finds nodes and disks as they were.
+    """
+    if network.owner() == pathlib.Path(STATE):
+        cache = layout.Layout.from_environment().cache
+        folders = layout.Layout(pathlib.Path(STATE), cache)
+        lifecycle.Lab(folders, progress.Progress()).down(wipe=False)
+
+
+def left_of(state: str, namespaces: set[int]) -> list[str]:
+    """Return processes of a lab, and of its network namespaces.
+
+    :param state: its folder, which the command lines name.
+    :param namespaces: inodes; see `namespaces`.
+    """
+    found = []
+    for folder in pathlib.Path('/proc').glob('[0-9]*'):
+        try:
+            inside = os.stat(folder / 'ns/net').st_ino in namespaces
+            words = (folder / 'cmdline').read_bytes()
+        except OSError:
+            continue
+        if inside or state.encode() in words:
+            found.append(f'{folder.name} {words.decode(errors="replace")}')
+    return found
+
+
+def namespaces() -> set[int]:
+    """Return the inodes of the lab's network namespaces."""
+    return {os.stat(path).st_ino for path in named_namespaces()}
+
+
+def named_namespaces() -> list[pathlib.Path]:
+    """Return the names of the lab's network namespaces."""
+    return list(network.NAMESPACES.glob(f'{layout.NAMESPACE}*'))
 
 
 class LabTest(testtools.TestCase):

@@ -6,13 +6,12 @@ offer: whatever moves the node, exactly one server may make one.
 """
 
 import json
-import os
 import pathlib
 import time
 
 from tests.e2e import base
 from tests.functional import dhcp_client
-from zsbm_ironic.common import process, progress
+from zsbm_ironic.common import process
 from zsbm_ironic.lab import layout, lifecycle, network
 
 STATE = '/var/lib/zsbm-lab-test-cluster'
@@ -32,10 +31,7 @@ class ClusterTest(base.LabTest):
 
     @classmethod
     def setUpClass(cls):
-        usual = layout.Layout.from_environment()
-        if str(network.owner()) == base.STATE:
-            usual = layout.Layout(pathlib.Path(base.STATE), usual.cache)
-            lifecycle.Lab(usual, progress.Progress()).down(wipe=False)
+        base.make_room()
         super().setUpClass()
         network.create_branch(CLIENT, f'{CLIENT_ADDRESS}/24')
 
@@ -138,30 +134,17 @@ class DownTest(ClusterTest):
         server = self.managed('metal-bios')
         server.baremetal('node', 'power', 'on', server.machine.name)
         self.wait_power(server, 'power on')
-        namespaces = {
-            os.stat(path).st_ino
-            for path in pathlib.Path('/run/netns').glob('zsbm-lab*')
-        }
-        self.assertLessEqual(4, len(list(self.left(namespaces))))
+        namespaces = base.namespaces()
+        self.assertLessEqual(2, len(namespaces))
+        self.assertLessEqual(8, len(base.left_of(STATE, namespaces)))
         self.zsbm_lab('down', '--wipe')
-        self.assertEqual([], list(self.left(namespaces)))
-        self.assertFalse(list(pathlib.Path('/run/netns').glob('zsbm-lab*')))
+        self.assertEqual([], base.left_of(STATE, namespaces))
+        self.assertEqual([], base.named_namespaces())
         self.assertNotIn('zsbm-lab', pathlib.Path('/proc/mounts').read_text())
         shown = process.run(['ip', '-j', 'link'], timeout_s=10).stdout
         names = [link['ifname'] for link in json.loads(shown)]
-        self.assertFalse([name for name in names if name.startswith('tap')])
+        self.assertEqual([], [one for one in names if one.startswith('tap')])
         self.assertFalse(pathlib.Path(STATE).exists())
-
-    def left(self, namespaces):
-        """Yield the processes in these namespaces or of this lab."""
-        for folder in pathlib.Path('/proc').glob('[0-9]*'):
-            try:
-                inside = os.stat(folder / 'ns/net').st_ino in namespaces
-                words = (folder / 'cmdline').read_bytes()
-            except OSError:
-                continue
-            if inside or STATE.encode() in words:
-                yield f'{folder.name}: {words}'
 
 
 def address(number):

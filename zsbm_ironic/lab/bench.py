@@ -59,7 +59,8 @@ def prepare(
         ),
         daemon.Identity(*OWN, groups, capabilities=('net_bind_service',)),
         ironic.environment(folder),
-        ready=ready.exists,
+        # One that was killed leaves its file: it has to answer as well.
+        ready=lambda: ready.exists() and bool(_ask(machine, folders)),
     )
 
 

@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Mapping
 
@@ -112,12 +113,33 @@ class Supervisor:
     def start(self, daemon: Daemon) -> bool:
         """Start a process and wait until it is ready.
 
+        One that runs already is waited for as well: what started it may have
+        been interrupted.
+
         :returns: False where it ran already.
         :raises LabProcessFailed: it ended, or was not ready in time; it then
             runs no more.
         """
-        if self.pid(daemon.name):
-            return False
+        running = self.pid(daemon.name) is not None
+        began = time.monotonic()
+        child = None if running else self._start(daemon)
+        while True:
+            if child is not None:
+                time.sleep(POLL_S)
+                if child.poll() is not None:
+                    self._failed(daemon, f'it ended with {child.returncode}')
+            age_s = time.monotonic() - began
+            if daemon.ready is None and (running or age_s >= SETTLE_S):
+                return not running
+            if daemon.ready is not None and daemon.ready():
+                return not running
+            if age_s > daemon.ready_s:
+                self.stop(daemon.name)
+                self._failed(daemon, f'not ready in {daemon.ready_s:.0f} s')
+            if child is None:
+                time.sleep(POLL_S)
+
+    def _start(self, daemon: Daemon) -> subprocess.Popen[bytes]:
         self._run.mkdir(parents=True, exist_ok=True)
         enter = network.nsenter(daemon.namespace) if daemon.namespace else []
         child = process.start(
@@ -127,19 +149,7 @@ class Supervisor:
         )
         record = {'pid': child.pid, 'started': start_time(child.pid)}
         (self._run / f'{daemon.name}.json').write_text(json.dumps(record))
-        began = time.monotonic()
-        while True:
-            time.sleep(POLL_S)
-            if child.poll() is not None:
-                self._failed(daemon, f'it ended with {child.returncode}')
-            age_s = time.monotonic() - began
-            if daemon.ready is None and age_s >= SETTLE_S:
-                return True
-            if daemon.ready is not None and daemon.ready():
-                return True
-            if age_s > daemon.ready_s:
-                self.stop(daemon.name)
-                self._failed(daemon, f'not ready in {daemon.ready_s:.0f} s')
+        return child
 
     def stop(self, name: str, stop_s: float = 30) -> bool:
         """End a process: SIGTERM, after `stop_s` seconds SIGKILL.

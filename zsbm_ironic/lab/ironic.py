@@ -176,6 +176,8 @@ def make_database(conductor: Conductor) -> None:
         [
             *network.nsenter(),
             *identity().argv(),
+            # It must not go on where we are killed: the next one begins anew.
+            *('setpriv', '--pdeathsig', 'KILL', '--'),
             executable('ironic-dbsync'),
             *('--config-file', conductor.config_file, 'create_schema'),
         ],

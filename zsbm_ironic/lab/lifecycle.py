@@ -264,7 +264,9 @@ class Lab:
             )
         self.folders.state.mkdir(parents=True, exist_ok=True)
         self.folders.state.chmod(0o755)
-        self._plan_file.write_text(json.dumps(dataclasses.asdict(plan)))
+        draft = self._plan_file.with_suffix('.new')
+        draft.write_text(json.dumps(dataclasses.asdict(plan)))
+        draft.rename(self._plan_file)
 
     def _displace(self) -> None:
         """Take the network over from another lab, if that one is dead.
@@ -321,7 +323,9 @@ class Lab:
 
     def _make_ssh_key(self) -> None:
         key = self.folders.ssh_key
-        if not key.exists():
+        # Its public half is written last.
+        if not key.with_suffix('.pub').exists():
+            key.unlink(missing_ok=True)
             key.parent.mkdir(mode=0o700, exist_ok=True)
             process.run(
                 [

@@ -20,6 +20,7 @@ from zsbm_ironic.lab import layout
 TIMEOUT_S = 20
 CLONE_NEWNET = 0x40000000  # linux/sched.h
 
+NAMESPACES = pathlib.Path('/run/netns')
 TUN = pathlib.Path('/dev/net/tun')
 
 T = TypeVar('T')
@@ -31,8 +32,18 @@ def nsenter(namespace: str = layout.NAMESPACE) -> list[str]:
 
 
 def exists(namespace: str = layout.NAMESPACE) -> bool:
-    """Say whether a namespace of the lab is there."""
-    return pathlib.Path('/run/netns', namespace).exists()
+    """Say whether a namespace of the lab is there.
+
+    It is mounted on its name; a bare name is what an interrupted `ip netns
+    add` leaves.
+    """
+    return os.path.ismount(NAMESPACES / namespace)
+
+
+def _add_namespace(name: str) -> None:
+    if not exists(name):
+        (NAMESPACES / name).unlink(missing_ok=True)
+        process.run(['ip', 'netns', 'add', name], timeout_s=TIMEOUT_S)
 
 
 def create(owner: pathlib.Path) -> None:
@@ -40,10 +51,7 @@ def create(owner: pathlib.Path) -> None:
 
     :param owner: state folder of the lab, kept as the alias of the bridge.
     """
-    if not exists():
-        process.run(
-            ['ip', 'netns', 'add', layout.NAMESPACE], timeout_s=TIMEOUT_S
-        )
+    _add_namespace(layout.NAMESPACE)
     _ip('link', 'set', 'lo', 'up')
     _add_link(layout.BRIDGE, 'type', 'bridge', 'stp_state', '0')
     _ip('link', 'set', layout.BRIDGE, 'alias', str(owner))
@@ -94,8 +102,7 @@ def create_branch(
     :param inner: name of the leg inside the namespace.
     """
     outer = f'{inner}{namespace.removeprefix(layout.NAMESPACE)}'
-    if not exists(namespace):
-        process.run(['ip', 'netns', 'add', namespace], timeout_s=TIMEOUT_S)
+    _add_namespace(namespace)
     if outer not in _links():
         peer = ('peer', 'name', inner, 'netns', namespace)
         _ip('link', 'add', outer, 'type', 'veth', *peer)
@@ -163,7 +170,7 @@ def _join(namespace: str) -> None:
 
 def delete() -> None:
     """Delete the namespaces and all interfaces in them; idempotent."""
-    for path in pathlib.Path('/run/netns').glob(f'{layout.NAMESPACE}*'):
+    for path in NAMESPACES.glob(f'{layout.NAMESPACE}*'):
         process.run(['ip', 'netns', 'delete', path.name], timeout_s=TIMEOUT_S)
 
 

@@ -45,6 +45,12 @@ class SupervisorTest(testtools.TestCase):
         self.assertFalse(self.start())
         self.assertEqual(pid, self.supervisor.pid('one'))
 
+    def test_a_running_process_is_waited_for(self):
+        self.start()
+        answers = iter((False, False, True))
+        self.assertFalse(self.start(ready=lambda: next(answers)))
+        self.assertEqual([], list(answers))
+
     def test_stop_ends_it_and_forgets_it(self):
         self.start()
         pid = self.supervisor.pid('one')
