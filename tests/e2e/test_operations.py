@@ -28,11 +28,11 @@ class OperationsTest(base.LabTest):
 
     def operate(self, name):
         server = self.delivered(name)
-        self.check_power(server)
         self.check_boot_device(server)
         self.check_console(server)
         self.check_rescue(server)
         self.check_rebuild(server)
+        self.check_power(server)
 
     def delivered(self, name):
         """Return a server with a console that answers by SSH."""
@@ -145,6 +145,7 @@ class OperationsTest(base.LabTest):
         self.assertIn('from-before', server.ssh('ls /root'))
         key = server.ssh('cat /etc/ssh/ssh_host_ed25519_key.pub')
         server.forget_host_key()
+        server.describe_instance(self.image())
         drive = json.dumps(server.config_drive())
         server.provision('rebuild', '--config-drive', drive)
         self.assertNotIn('from-before', server.ssh('ls /root'))

@@ -29,6 +29,7 @@ _NAMESPACE = uuid.UUID('6f5ad4a2-3f0f-4f60-9a52-3ad1c3c8f6a1')
 
 # Path in the image -> packaged file and mode.
 _FILES = {
+    'etc/acpi/events/power': ('acpi-power', 0o644),
     'usr/lib/zsbm/firstboot': ('zsbm-firstboot', 0o755),
     'usr/lib/zsbm/grow': ('zsbm-grow', 0o755),
     'usr/lib/zsbm/ready': ('zsbm-ready', 0o755),
