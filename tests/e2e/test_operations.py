@@ -37,7 +37,9 @@ class OperationsTest(base.LabTest):
     def delivered(self, name):
         """Return a server with a console that answers by SSH."""
         server = self.server(name)
-        if server.state() != 'active':
+        if server.state() == 'rescue':
+            server.provision('unrescue')
+        elif server.state() != 'active':
             demo.make_available(server)
             server.describe_instance(self.image())
             server.forget_host_key()
@@ -139,7 +141,7 @@ class OperationsTest(base.LabTest):
             *('--fields', 'address', 'internal_info'),
         )
         (port,) = json.loads(done.stdout)
-        return port['Internal Info']['zsbm_addresses'][0]
+        return port['internal_info']['zsbm_addresses'][0]
 
     def check_rebuild(self, server):
         self.assertIn('from-before', server.ssh('ls /root'))
