@@ -43,12 +43,23 @@ class Plan:
         on MariaDB.
     :ivar second_group: conductor group of the second conductor: a dedicated
         deploy server.
+    :raises LabSettingInvalid: there is no such lab.
     """
 
     stack: str = 'zsbm'
     machines_file: str | None = None
     conductors: int = 1
     second_group: str = ''
+
+    def __post_init__(self) -> None:
+        if self.second_group and self.conductors < 2:
+            raise exception.LabSettingInvalid(
+                where='--second-group', what='it needs --conductors 2'
+            )
+        if self.stack == 'stock' and self.conductors > 1:
+            raise exception.LabSettingInvalid(
+                where='--stack stock', what='it has one conductor'
+            )
 
 
 @dataclasses.dataclass(frozen=True)
