@@ -30,6 +30,16 @@ from zsbm_ironic.lab.images import os_image
 STEP_S = 1500
 SSH_S = 600
 LONGEST_SHOWN = 120
+# Provision states that lead to `available` by way of `undeploy`.
+GIVEN_BACK = (
+    'active',
+    'deploy failed',
+    'error',
+    'rescue',
+    'rescue failed',
+    'unrescue failed',
+    'wait call-back',
+)
 # Where the test image keeps what it read from the config drive.
 MARKER = '/var/lib/zsbm-firstboot/user_data'
 FINGERPRINT = re.compile(r'sha256:[0-9a-f]{2}(?::?[0-9a-f]{2}){31}', re.I)
@@ -341,7 +351,7 @@ def make_available(server: Server) -> None:
         server.manage()
         server.provision('inspect')
         state = 'manageable'
-    if state in ('active', 'deploy failed', 'error', 'wait call-back'):
+    if state in GIVEN_BACK:
         server.provision('undeploy')
     elif state in ('clean failed', 'inspect failed'):
         server.provision('manage')
