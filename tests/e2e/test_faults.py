@@ -21,6 +21,7 @@ FULL_RANGE = 50
 RESTART_S = 20
 IMAGE_S = 120
 BOOT_S = 300
+PROVIDE = {'target': 'provide'}
 
 
 class NetbootFaultsTest(fault_case.FaultTest):
@@ -232,13 +233,21 @@ class ManagementNodeFaultsTest(fault_case.FaultTest):
     def test_conductor_killed_at_work_in_clean(self):
         """It held the node: that try is lost, and the next one is not."""
         server = self.managed('metal-bios')
-        self.starts(server, 'provide', 'cleaning')
-        self.fault('conductor-kill')
+        name = server.machine.name
+        self.api('PUT', f'nodes/{name}/states/provision', PROVIDE)
+        while self.provision_state(server) != 'cleaning':
+            self.assertEqual('manageable', self.provision_state(server))
+        # Not by the command: the state is over when that has started.
+        faults.inject(self.lab, 'conductor-kill', None, None)
         self.fault('clear')
-        self.told(server, 'lean', within_s=fault_case.NETBOOT_S)
-        self.until(lambda: self.provision_state(server) == 'clean failed', 60)
+        self.told(
+            server,
+            'That try is lost',
+            f'openstack baremetal node manage {name}',
+            within_s=fault_case.NETBOOT_S,
+        )
+        self.assertEqual('clean failed', self.provision_state(server))
         self.assertIsNone(self.field(server, 'reservation'))
-        server.baremetal('node', 'maintenance', 'unset', server.machine.name)
         server.provision('manage')
         server.provision('provide')
         self.assert_nothing_left(server)

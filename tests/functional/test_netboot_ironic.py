@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real Ironic tells a real zsbm-netboot what to serve to real clients."""
 
+import contextlib
 import os
 import signal
+import sqlite3
 import time
 
 from tests import bmcs
@@ -348,6 +350,32 @@ class TestFaults(TestCase):
         for path in (self.bench.root / 'run').glob('dnsmasq*'):
             self.assertNotIn('192.0.2.66', path.read_text())
         self.abort(other)
+
+    def test_work_that_a_killed_conductor_lost_is_told_once(self):
+        node = self.node()
+        path = self.ironic.root / 'ironic.sqlite'
+        self.ironic.stop(hard=True)
+        # As it is when the conductor dies in the middle of a step.
+        with contextlib.closing(sqlite3.connect(path, timeout=20)) as database:
+            database.execute(
+                "UPDATE nodes SET provision_state = 'cleaning', "
+                "target_provision_state = 'available' WHERE uuid = ?",
+                (node,),
+            )
+            database.commit()
+        self.ironic.start()
+        self.api = self.ironic.client
+        event = self.becomes(
+            lambda: [one for one in self.history(node) if 'is lost' in one],
+            30,
+        )[0]
+        for part in (node, 'clean failed', f'node manage {node}, then'):
+            self.assertIn(part, event)
+        told = len(self.history(node))
+        time.sleep(5)
+        self.assertEqual(told, len(self.history(node)))
+        self.api.set_node_provision_state(node, 'manage')
+        self.wait_for(node, 'manageable')
 
     def test_a_full_disk_is_named(self):
         node = self.node()

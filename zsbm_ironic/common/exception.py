@@ -537,6 +537,23 @@ class ConductorDiskFull(FixSettings):
     }
 
 
+class ConductorRestarted(Retry):
+    """A conductor died while it worked on a node; that work is lost."""
+
+    template = (
+        'Node {node}: conductor {conductor} was started again while it was at '
+        'work on this node, which is {state} now. That try is lost and '
+        'nothing else. Begin again: {again}'
+    )
+    EXAMPLE = {
+        'node': 'web-3',
+        'conductor': 'deploy-1',
+        'state': 'clean failed',
+        'again': 'openstack baremetal node manage web-3, then openstack '
+        'baremetal node provide web-3',
+    }
+
+
 class DeployStepFailed(FixSettings):
     """A step in the ramdisk failed in a way that a person can mend."""
 

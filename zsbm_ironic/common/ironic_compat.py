@@ -156,6 +156,11 @@ def trust_pinned_certificates(pins: Callable[[], trust.PinStore]) -> None:
     redfish_sessions.SessionCache = PinnedSessionCache
 
 
+# What a conductor that starts writes on nodes that it was at work on when it
+# died (BaseConductorManager._correct_stuck_states).
+LOST_AT_RESTART = "can't be resumed by conductor"
+
+
 def is_shutting_down(manager: Any) -> bool:
     """Whether a conductor's manager was told to end.
 

@@ -4,7 +4,7 @@
 Called by `boot` alone. Gathers the ports of the nodes that are mapped to this
 conductor, whatever their boot interface, and has desired state follow them.
 Of nodes that wait for their ramdisk it learns the boot mode, and their history
-is told what is in the way.
+is told what is in the way, or what was lost when this conductor died.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from oslo_log import log as logging
 
 from zsbm_ironic.common import exception, ironic_compat
 from zsbm_ironic.conf import CONF
-from zsbm_ironic.drivers import boot_mode, dhcp
+from zsbm_ironic.drivers import boot_mode, dhcp, restart_watch
 from zsbm_ironic.netboot import reconcile, status, timeline
 
 LOG = logging.getLogger(__name__)
@@ -47,6 +47,7 @@ FIELDS = (
     'driver_info',
     'driver_internal_info',
     'provision_updated_at',
+    'last_error',
 )
 
 
@@ -61,6 +62,7 @@ class _Node(NamedTuple):
     driver_info: dict[str, Any]
     driver_internal_info: dict[str, Any]
     provision_updated_at: Any
+    last_error: str | None
 
 
 class BootWatch:
@@ -100,6 +102,11 @@ class BootWatch:
             macs = [mac for mac, one in ports.items() if one.node == node.uuid]
             self._learn(node, macs)
         self._tell(waiting)
+        for node in nodes.values():
+            if restart_watch.was_lost(node.state, node.last_error):
+                with self._locked(node.uuid, 'telling what it lost') as task:
+                    if task is not None:
+                        restart_watch.tell(task.node)
 
     def _learn(self, node: _Node, macs: list[str]) -> None:
         """Write down the boot mode, where only DHCP can tell it."""

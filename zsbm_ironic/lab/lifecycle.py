@@ -323,7 +323,10 @@ class Lab:
         """
         package = pathlib.Path(zsbm_ironic.__file__).parent
         now = artifacts.digest(
-            {str(path): path.read_bytes() for path in package.rglob('*.py')}
+            {
+                str(path.relative_to(package)): path.read_bytes()
+                for path in package.rglob('*.py')
+            }
         )
         stamp = self.folders.state / 'code'
         if stamp.exists() and stamp.read_text() != now:

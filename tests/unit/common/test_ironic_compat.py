@@ -1,13 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """What ironic keeps private and we use still exists, and still works so."""
 
+import inspect
+
 import fixtures
+from ironic.conductor import base_manager
 from ironic.drivers.modules.redfish import utils as redfish_sessions
 from oslotest import base
 
 from tests import bmcs
 from zsbm_ironic.bmc import trust
 from zsbm_ironic.common import ironic_compat
+
+
+class TestRestart(base.BaseTestCase):
+    def test_ironic_still_says_it_like_this(self):
+        source = inspect.getsource(
+            base_manager.BaseConductorManager._correct_stuck_states
+        )
+        self.assertIn(ironic_compat.LOST_AT_RESTART, source)
 
 
 class TestPinnedSessions(base.BaseTestCase):
