@@ -178,13 +178,15 @@ class FaultTest(base.LabTest):
 
     def gives_up(self, server):
         """Abort what waits for its ramdisk and go back to manageable."""
-        name = server.machine.name
-        server.baremetal('node', 'abort', name)
+        path = f'nodes/{server.machine.name}/states/provision'
+        self.api('PUT', path, {'target': 'abort'})
         self.until(
             lambda: self.provision_state(server) not in WAITING, 60, 'abort'
         )
-        server.baremetal('node', 'maintenance', 'unset', name)
-        server.provision('manage')
+        self.api('PUT', path, {'target': 'manage'})
+        self.until(
+            lambda: self.provision_state(server) == 'manageable', 60, 'manage'
+        )
 
     def boots_again(self, server):
         """Try again, as far as the boot service has a part in it.
