@@ -333,7 +333,7 @@ class ManagementNodeFaultsTest(fault_case.FaultTest):
     def larger_image(self):
         """Return the test image for a disk of 2 GiB."""
         image = self.image()
-        path = self.lab.folders.cache / 'larger-for-test.qcow2'
+        path = image.path.with_name('larger-for-test.qcow2')
         self.addCleanup(path.unlink, missing_ok=True)
         shutil.copy(image.path, path)
         process.run(['qemu-img', 'resize', '-q', path, '2G'], timeout_s=60)
