@@ -178,8 +178,8 @@ class FreshRoot(fixtures.Fixture):
         words = [
             *('timeout', str(limit_s), 'nsenter', '--target', self._pid),
             *('--mount', '--uts', '--ipc', '--net', '--pid', '--cgroup'),
-            *('--root', f'--wdns={CHECKOUT}'),
-            *('env', '-i', *variables, *argv),
+            *('--root', '--wd'),
+            *('env', '-i', f'--chdir={CHECKOUT}', *variables, *argv),
         ]
         lines = []
         with subprocess.Popen(
