@@ -55,7 +55,7 @@ if [ "$init" = systemd ]; then
     exec env -i container=test PATH="$PATH" chroot . /lib/systemd/systemd \
         --system --unit=multi-user.target --log-target=null
 fi
-exec chroot . bash -c 'while :; do sleep 1; done'
+exec chroot . bash -c 'while :; do sleep 1; done' process-1
 """
 
 
@@ -152,10 +152,10 @@ class FreshRoot(fixtures.Fixture):
             check=False,
         )
         self._pid, _, words = done.stdout.strip().partition(' ')
-        if init == 'systemd' and 'systemd' in words:
+        if init == 'systemd' and words.startswith('/lib/systemd/systemd'):
             state = self.run('systemctl', 'is-system-running', check=False)
             return state.strip() in ('running', 'degraded')
-        return 'while :' in words and words.startswith('bash')
+        return init == 'bash' and words.endswith(' process-1')
 
     def shut_down(self):
         """End all processes in it."""
