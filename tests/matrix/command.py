@@ -14,7 +14,7 @@ LAB_DOWN_S = 300
 # Where tests/e2e keeps the state of its labs.
 LAB_STATES = pathlib.Path('/var/lib/zsbm-lab-test*')
 # A part is ended at this many times its budget.
-PATIENCE = 2
+PATIENCE = 3
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
