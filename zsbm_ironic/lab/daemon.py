@@ -146,6 +146,8 @@ class Supervisor:
             [*enter, *daemon.identity.argv(), *daemon.argv],
             log=self.log_file(daemon.name),
             env=daemon.env,
+            # The caller's folder may be one that its user cannot read.
+            cwd=pathlib.Path('/'),
         )
         record = {'pid': child.pid, 'started': start_time(child.pid)}
         (self._run / f'{daemon.name}.json').write_text(json.dumps(record))

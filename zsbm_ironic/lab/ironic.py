@@ -74,6 +74,8 @@ def settings(conductor: Conductor) -> Settings:
             'host': conductor.name,
             'my_ip': conductor.address,
             'state_path': f'{root}/state',
+            # A console's password goes into a file here.
+            'tempdir': f'{root}/state',
             'enabled_hardware_types': 'zsbm,ipmi,redfish',
             'enabled_bios_interfaces': 'no-bios,redfish',
             'enabled_console_interfaces': 'no-console,ipmitool-socat',

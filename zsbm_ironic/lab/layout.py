@@ -31,6 +31,7 @@ IRONIC_UID = 64101
 NETBOOT_UID = 64102
 EMULATOR_UID = 64103
 DATABASE_UID = 64104
+UIDS = (IRONIC_UID, NETBOOT_UID, EMULATOR_UID, DATABASE_UID)
 
 
 def _folder(variable: str, default: str) -> pathlib.Path:

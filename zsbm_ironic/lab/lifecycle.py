@@ -6,10 +6,13 @@ looks first whether it is there, so an interrupted `up` is taken up by the
 next one. The lab outlives the command; its state folder says what it is.
 """
 
+import contextlib
 import dataclasses
 import json
+import os
 import pathlib
 import shutil
+import signal
 from typing import Any
 
 import zsbm_ironic
@@ -226,6 +229,10 @@ class Lab:
                 self.supervisor.stop(name)
         for machine in self.declared() if self.plan() else []:
             bench.switch_off(machine, self.folders)
+        # What Ironic started for itself and left, such as a console.
+        for pid in network.processes(layout.UIDS):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         full_disk.release(self.folders.state)
         with self.report.step('network'):
             network.delete()

@@ -6,12 +6,13 @@ so deleting the namespace takes every interface along. TAP devices belong to
 the user that runs QEMU, which therefore needs no privilege.
 """
 
+import contextlib
 import ctypes
 import json
 import os
 import pathlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import TypeVar
 
 from zsbm_ironic.common import process
@@ -166,6 +167,20 @@ def _join(namespace: str) -> None:
         if libc.setns(handle.fileno(), CLONE_NEWNET) != 0:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number), namespace)
+
+
+def processes(uids: Container[int]) -> list[int]:
+    """Return the pids in the lab's namespaces that belong to these users."""
+    found = []
+    for path in NAMESPACES.glob(f'{layout.NAMESPACE}*'):
+        listed = process.run(
+            ['ip', 'netns', 'pids', path.name], timeout_s=TIMEOUT_S
+        )
+        for pid in listed.stdout.split():
+            with contextlib.suppress(FileNotFoundError):
+                if pathlib.Path('/proc', pid).stat().st_uid in uids:
+                    found.append(int(pid))
+    return found
 
 
 def delete() -> None:
