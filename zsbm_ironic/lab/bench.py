@@ -15,7 +15,7 @@ from typing import Any
 
 from zsbm_ironic import machine as machine_room
 from zsbm_ironic.common import exception, process
-from zsbm_ironic.lab import daemon, ironic, layout, machines
+from zsbm_ironic.lab import daemon, ironic, layout, machines, private
 from zsbm_ironic.lab.emulator import client as clients
 from zsbm_ironic.lab.emulator import config
 from zsbm_ironic.lab.images import os_image
@@ -45,11 +45,7 @@ def prepare(
     document = _configuration(machine, folder, disks)
     document['machine']['accelerator'] = speed
     path = folder / 'emulator.json'
-    draft = path.with_suffix('.new')
-    with open(draft, 'w', opener=_private) as sink:
-        json.dump(document, sink, indent=2)
-    os.chown(draft, *OWN)
-    draft.rename(path)
+    private.write(path, json.dumps(document, indent=2), own=OWN)
     ready = config.load(path).ready_path
     return daemon.Daemon(
         emulator_name(machine),
@@ -206,7 +202,3 @@ def _make_disk(
         os.chown(draft, *OWN)
         draft.rename(path)
     return {'bus': disk.bus, 'path': str(path), 'format': 'qcow2'}
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

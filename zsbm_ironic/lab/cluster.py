@@ -7,14 +7,13 @@ deploy server. The second conductor lives in a network namespace of its own,
 on the same provisioning network. Called by `zsbm-lab up --conductors 2`.
 """
 
-import os
 import pathlib
 import secrets
 import shutil
 import socket
 
 from zsbm_ironic.common import exception, process
-from zsbm_ironic.lab import daemon, ironic, layout, network
+from zsbm_ironic.lab import daemon, ironic, layout, network, private
 
 SERVER = pathlib.Path('/usr/sbin/mariadbd')
 DATABASE_PORT = 3306
@@ -196,7 +195,5 @@ def _accepts(path: pathlib.Path) -> bool:
 
 def _password(path: pathlib.Path) -> str:
     if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
-        with open(descriptor, 'w') as sink:
-            sink.write(secrets.token_hex(16))
+        private.write(path, secrets.token_hex(16))
     return path.read_text()

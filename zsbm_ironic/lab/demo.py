@@ -24,6 +24,7 @@ from zsbm_ironic.lab import (
     lifecycle,
     machines,
     network,
+    private,
 )
 from zsbm_ironic.lab.images import os_image
 
@@ -111,8 +112,7 @@ class Server:
         """
         node = self.stock_enrolment() if stock else self.enrolment()
         path = self.folder / 'server.json'
-        with open(path, 'w', opener=_private) as sink:
-            json.dump({'nodes': [node]}, sink, indent=2)
+        private.write(path, json.dumps({'nodes': [node]}, indent=2))
         self.baremetal('create', str(path))
 
     def enrolment(self) -> dict[str, object]:
@@ -366,7 +366,3 @@ def _shown(words: Sequence[str]) -> str:
         for word in words
     ]
     return shlex.join(short)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zsbm_ironic.common import process
-from zsbm_ironic.lab import daemon, layout, network
+from zsbm_ironic.lab import daemon, layout, network, private
 from zsbm_ironic.lab.images import ramdisk
 
 # A list is an option that is given several times.
@@ -88,7 +88,6 @@ def settings(conductor: Conductor) -> Settings:
         },
         'agent': {
             'certificates_path': f'{root}/certificates',
-            'command_wait_interval': '2',
             'deploy_logs_collect': 'on_failure',
             'deploy_logs_local_path': f'{root}/agent-logs',
             'image_download_source': 'http',
@@ -271,11 +270,7 @@ def write_config(
         for name, value in values.items():
             several = [value] if isinstance(value, str) else value
             lines += [f'{name} = {one}' for one in several]
-    draft = path.with_suffix('.new')
-    with open(draft, 'w', opener=_private) as sink:
-        sink.write('\n'.join(lines) + '\n')
-    os.chown(draft, *own)
-    draft.rename(path)
+    private.write(path, '\n'.join(lines) + '\n', mode=0o640, own=own)
 
 
 def folder(path: pathlib.Path, own: tuple[int, int], mode: int) -> None:
@@ -283,7 +278,3 @@ def folder(path: pathlib.Path, own: tuple[int, int], mode: int) -> None:
     path.mkdir(parents=True, exist_ok=True)
     os.chown(path, *own)
     path.chmod(mode)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o640)

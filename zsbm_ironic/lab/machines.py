@@ -10,14 +10,13 @@ lab's state folder, readable by root alone.
 import dataclasses
 import importlib.resources
 import json
-import os
 import pathlib
 import secrets
 import tomllib
 from typing import Any
 
 from zsbm_ironic.common import exception
-from zsbm_ironic.lab import layout
+from zsbm_ironic.lab import layout, private
 from zsbm_ironic.machine import spec
 
 DEFAULTS = importlib.resources.files('zsbm_ironic.lab') / 'machines.toml'
@@ -150,9 +149,5 @@ def _passwords(path: pathlib.Path, names: list[str]) -> dict[str, str]:
             name: secrets.token_urlsafe(PASSWORD_BYTES) for name in missing
         }
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix('.new')
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT, 0o600)
-        with open(descriptor, 'w') as sink:
-            json.dump(known, sink)
-        draft.rename(path)
+        private.write(path, json.dumps(known))
     return known
