@@ -16,6 +16,9 @@ from oslo_config import cfg
 from zsbm_ironic.status import host, wanted
 from zsbm_ironic.status.findings import Finding, fail, ok, warn
 
+# In the order in which openstack.baremetal.configdrive of openstacksdk, by
+# which ironic builds them, tries them.
+CONFIG_DRIVE_BUILDERS = ('genisoimage', 'mkisofs', 'xorrisofs')
 FRAGMENT = 'Take the lines that `zsbm-status config` prints.'
 
 
@@ -201,6 +204,21 @@ def _ramdisk(conf: cfg.ConfigOpts, name: str, value: str) -> Finding:
     return ok(name, value)
 
 
+def config_drive(conf: cfg.ConfigOpts) -> Iterator[Finding]:
+    """There is a program that builds config drives from what users give."""
+    del conf
+    found = [one for one in CONFIG_DRIVE_BUILDERS if host.has_program(one)]
+    if found:
+        yield ok('config drives', f'built by {found[0]}')
+    else:
+        yield warn(
+            'config drives',
+            f'none of {", ".join(CONFIG_DRIVE_BUILDERS)} is installed: a '
+            'deploy with a config drive given as JSON fails at write_image',
+            'apt-get install genisoimage',
+        )
+
+
 CHECKS = (
     hardware_type,
     interfaces,
@@ -210,4 +228,5 @@ CHECKS = (
     inspection,
     console,
     ramdisks,
+    config_drive,
 )

@@ -102,6 +102,22 @@ class ConductorTest(CheckTestCase):
         levels = self.levels(checks_conductor.ramdisks, text)
         self.assertEqual(['OK', 'OK', 'OK', 'WARN'], levels)
 
+    def test_host_that_cannot_build_config_drives(self) -> None:
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'zsbm_ironic.status.host.has_program',
+                lambda name: name == 'xorrisofs',
+            )
+        )
+        self.assertEqual(['OK'], self.levels(checks_conductor.config_drive))
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'zsbm_ironic.status.host.has_program', lambda name: False
+            )
+        )
+        self.assertEqual(['WARN'], self.levels(checks_conductor.config_drive))
+        self.assertIn('apt-get install genisoimage', self.said())
+
 
 class NetbootTest(CheckTestCase):
     def _text(self, **options: object) -> str:
