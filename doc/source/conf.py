@@ -13,6 +13,7 @@ extensions = [
     'openstackdocstheme',
     'oslo_config.sphinxext',
     'sphinx.ext.graphviz',
+    'zsbm_benchmarks',
     'zsbm_reference',
 ]
 master_doc = 'index'
