@@ -247,6 +247,10 @@ class Machine:
     def _lock(self) -> Iterator[None]:
         self.spec.state_dir.mkdir(parents=True, exist_ok=True)
         with (self.spec.state_dir / 'lock').open('a') as handle:
+            if os.geteuid() == 0:
+                # Whom the folder belongs to locks it as well.
+                owner = self.spec.state_dir.stat()
+                os.fchown(handle.fileno(), owner.st_uid, owner.st_gid)
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 

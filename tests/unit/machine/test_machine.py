@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real machines, up to their firmware: no operating system is needed."""
 
+import os
 import pathlib
 import re
 import socket
@@ -131,6 +132,21 @@ class TestPower(MachineTestCase):
         made.stop()
         # SeaBIOS has no ears for it, and the machine stays on.
         self.assertFalse(made.wait_off(0.5))
+
+    def test_what_root_did_does_not_lock_its_owner_out(self):
+        if os.geteuid() != 0:
+            self.skipTest('only root makes files in the folders of others')
+        made = self.machine()
+        os.chown(self.directory, 65534, 65534)
+        made.kill()
+        process.run(
+            [
+                *('setpriv', '--reuid=65534', '--clear-groups', '--'),
+                *('sh', '-c', 'exec 9>> lock'),
+            ],
+            timeout_s=10,
+            cwd=self.directory,
+        )
 
     def test_off_machine_refuses(self):
         made = self.machine()

@@ -193,7 +193,7 @@ class QemuChassis:
             LOG.info('%s: %s', self.asset.name, job.__name__.strip('_'))
             try:
                 job()
-            except exception.ZsbmError as exc:
+            except (exception.ZsbmError, OSError) as exc:
                 # Nobody waits for the answer: it is kept for `status`.
                 LOG.exception('Machine %s', self.asset.name)
                 self.last_error = str(exc)
