@@ -45,7 +45,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--profiles', action='store_true', help=argparse.SUPPRESS
     )
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_intermixed_args(argv)
     arguments.full = arguments.what[:1] == ['full']
     arguments.row = None
     if arguments.full:
