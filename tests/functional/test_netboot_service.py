@@ -91,6 +91,32 @@ class TestAddresses(TestCase):
         )
 
 
+class TestConductorDied(TestCase):
+    extra = 'conductor_timeout_s = 4'
+
+    def test_address_is_served_on_and_nothing_to_boot(self):
+        ipxe = dhcp_client.firmware(7, ipxe=True)
+        self.bench.desired.beat()
+        self.bench.serve(MAC, script=SCRIPT)
+        self.bench.desired.beat()
+        answer = self.client(options=ipxe).lease()
+        self.assertEqual(SCRIPT, dhcp_client.bootfile(answer))
+        netboot_bench.wait_for(self.complaint)
+        answer = self.client(options=ipxe).lease()
+        self.assertEqual('198.51.100.50', answer.offered)
+        self.assertEqual('', dhcp_client.bootfile(answer))
+        # A service that is started anew does not believe the dead either.
+        self.bench.stop()
+        self.bench.desired.beat()
+        self.bench.start()
+        answer = self.client(options=ipxe).lease()
+        self.assertEqual(SCRIPT, dhcp_client.bootfile(answer))
+
+    def complaint(self):
+        beat = self.bench.status.heartbeat()
+        return [one for one in beat.problems if 'no sign of life' in one]
+
+
 class TestLoaders(TestCase):
     extra = 'loaders = ' + ','.join(
         f'{one.name}:/nowhere' for one in arch.ARCHITECTURES

@@ -181,6 +181,20 @@ OPTS = [
             'address of a deleted port longer.'
         ),
     ),
+    cfg.IntOpt(
+        'conductor_timeout_s',
+        default=120,
+        min=0,
+        max=3600,
+        help=(
+            'Seconds without a sign of life of the conductor after which '
+            'the service gives machines their address and nothing to boot: '
+            'another conductor may have taken its nodes over, and what this '
+            'one wanted last is not true for ever. The conductor gives one '
+            'every reconcile_interval_s: values near that stop boots on a '
+            'busy host, high ones offer two boots for longer. 0: never.'
+        ),
+    ),
     cfg.StrOpt(
         'timeline_dir',
         default='/var/lib/ironic/zsbm-timeline',

@@ -94,6 +94,7 @@ class BootWatch:
             if port.node_id in nodes and port.pxe_enabled
         }
         try:
+            self._own.state.beat()
             self._own.reconcile(ports, read_at)
         except OSError as exc:
             LOG.error('Desired state cannot be kept: %s', exc)

@@ -282,6 +282,27 @@ class DesiredState:
                 rejected[mac] = found
         return records, rejected
 
+    def beat(self) -> None:
+        """Say that the conductor lives, as it does at each reconciliation.
+
+        :raises OSError: the directory is not there or not writable.
+        """
+        self._beat.touch(mode=0o640)
+
+    def silence_s(self) -> float:
+        """Return for how long the conductor has given no sign of life.
+
+        0 where it never gave one: it is older than this service.
+        """
+        try:
+            return max(0.0, time.time() - self._beat.lstat().st_mtime)
+        except FileNotFoundError:
+            return 0.0
+
+    @property
+    def _beat(self) -> pathlib.Path:
+        return self.directory / '.conductor'
+
     def generation(self) -> int:
         """Return a number that changes with every write and removal.
 

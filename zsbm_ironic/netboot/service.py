@@ -69,6 +69,7 @@ class Service:
         self._macs: dict[str, str] = {}
         self._next_beat = 0.0
         self._complaint = ''
+        self._alone = False
         self._stopping = False
         self._next_apply = 0.0
         self._dhcp = self._dnsmasq_child('dhcp', dnsmasq.CONFIGURATION)
@@ -162,7 +163,10 @@ class Service:
         if now < self._next_apply or not self._own.subnets:
             return
         try:
-            if self._desired.generation() == self._generation:
+            if (
+                self._desired.generation() == self._generation
+                and self._is_alone() == self._alone
+            ):
                 return
             time.sleep(SETTLE_S)
             changed = self._load()
@@ -175,6 +179,14 @@ class Service:
             self._dhcp.restart()
             self._prune()
 
+    def _is_alone(self) -> bool:
+        """Say whether the conductor is silent: then nothing is to boot.
+
+        Another one may have its nodes by now, and serve their boots.
+        """
+        timeout_s = self._own.conductor_timeout_s
+        return 0 < timeout_s < self._desired.silence_s()
+
     def _complain(self, complaint: str) -> None:
         if complaint != self._complaint:
             LOG.error('What was served last is served on. %s', complaint)
@@ -182,7 +194,10 @@ class Service:
 
     def _load(self) -> bool:
         generation = self._desired.generation()
+        self._alone = self._is_alone()
         records, rejected = self._desired.load()
+        if self._alone:
+            records = {mac: one.without_boot() for mac, one in records.items()}
         for mac, reason in rejected.items():
             if self._rejected.get(mac) != reason:
                 LOG.error('Not served: %s', reason)
@@ -232,6 +247,12 @@ class Service:
         failures = [child.problem for child in self._children if child.failing]
         if self._complaint:
             problems.append(self._complaint)
+        if self._alone:
+            problems.append(
+                'The conductor has given no sign of life for '
+                f'{self._desired.silence_s():.0f} s: machines get their '
+                'address and nothing to boot. Start ironic-conductor.'
+            )
         beat = status.new_heartbeat(
             generation=self._generation,
             records=len(self._records),

@@ -44,6 +44,7 @@ class Settings:
     router_advertisements: bool
     rogue_probe_interval_s: int
     known_dhcp_servers: frozenset[str]
+    conductor_timeout_s: int
     events: int
 
     @property
@@ -85,6 +86,7 @@ def from_conf(conf: cfg.ConfigOpts) -> Settings:
         known_dhcp_servers=frozenset(
             str(address) for address in group.known_dhcp_servers
         ),
+        conductor_timeout_s=group.conductor_timeout_s,
         events=group.timeline_events,
     )
 
