@@ -41,6 +41,10 @@ GIVEN_BACK = (
     'unrescue failed',
     'wait call-back',
 )
+# States that an interrupted journey may have left a node in: on its way, or
+# waiting for a ramdisk that nobody needs any more.
+ON_ITS_WAY = ('cleaning', 'deleting', 'deploying', 'inspecting', 'verifying')
+ABORTED = ('clean wait', 'inspect wait')
 # Where the test image keeps what it read from the config drive.
 MARKER = '/var/lib/zsbm-firstboot/user_data'
 FINGERPRINT = re.compile(r'sha256:[0-9a-f]{2}(?::?[0-9a-f]{2}){31}', re.I)
@@ -290,6 +294,23 @@ class Server:
                 return None
             raise
 
+    def settle(self) -> str | None:
+        """Wait for what is under way, give up what waits for a ramdisk.
+
+        :returns: the provision state that it is in then.
+        :raises LabStepFailed: it is still under way after STEP_S seconds.
+        """
+        deadline = time.monotonic() + STEP_S
+        while (state := self.state()) in (*ON_ITS_WAY, *ABORTED):
+            if state in ABORTED:
+                self.baremetal('node', 'abort', self.machine.name, check=False)
+            if time.monotonic() > deadline:
+                raise exception.LabStepFailed(
+                    step='settle', machine=self.machine.name, error=str(state)
+                )
+            time.sleep(2)
+        return state
+
     def field(self, name: str) -> str:
         """Return one field of the node as text.
 
@@ -343,7 +364,7 @@ def make_available(server: Server) -> None:
 
     :raises LabStepFailed: a step failed.
     """
-    state = server.state()
+    state = server.settle()
     if state is None:
         server.enrol()
         state = 'enroll'
