@@ -6,44 +6,13 @@ machine had booted the ramdisk.
 """
 
 import contextlib
-import functools
-import hashlib
-import http.server
-import pathlib
 import sqlite3
-import threading
 import time
 
-import fixtures
-
 from tests import bmcs
-from tests.functional import agent_process, ironic_service
+from tests.functional import agent_process, image_server, ironic_service
 
 MAC = '52:54:00:5a:00:01'
-
-
-class ImageServer(fixtures.Fixture):
-    """Serves one small image over HTTP."""
-
-    def _setUp(self):
-        folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
-        (folder / 'image.raw').write_bytes(b'\0' * 1024)
-        self.checksum = hashlib.sha256(b'\0' * 1024).hexdigest()
-        server = http.server.ThreadingHTTPServer(
-            (bmcs.ADDRESS, 0),
-            functools.partial(QuietHandler, directory=str(folder)),
-        )
-        self.url = f'http://{bmcs.ADDRESS}:{server.server_port}/image.raw'
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        self.addCleanup(thread.join)
-        self.addCleanup(server.server_close)
-        self.addCleanup(server.shutdown)
-
-
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
 
 
 class TestDeploy(ironic_service.TestCase):
@@ -55,12 +24,8 @@ class TestDeploy(ironic_service.TestCase):
     def setUp(self):
         super().setUp()
         self.bmc = self.useFixture(bmcs.PyghmiBmc())
-        images = self.useFixture(ImageServer())
-        self.info = {
-            'image_source': images.url,
-            'image_checksum': images.checksum,
-            'image_type': 'whole-disk',
-        }
+        images = self.useFixture(image_server.ImageServer())
+        self.info = images.instance_info
         self.node = self.enrol(
             'zsbm',
             self.bmc.driver_info(),

@@ -3,7 +3,7 @@
 
 One story, because each step stands on the one before: a stock Ironic, the
 printed fragment, a node of ours, leaving in the order that is printed, the
-same database and configuration without our package.
+same database and configuration without our package, and a deploy by that.
 """
 
 import configparser
@@ -24,11 +24,12 @@ import uv
 from testtools import content
 
 from tests import bmcs
-from tests.functional import ironic_service
+from tests.functional import agent_process, image_server, ironic_service
 from tests.unit.status import base
 from zsbm_ironic.common import process
 from zsbm_ironic.status import host
 
+MAC = '52:54:00:5a:00:01'
 STARTING_S = 60
 TOP = pathlib.Path(__file__).resolve().parents[2]
 STOCK = {
@@ -39,7 +40,9 @@ STOCK = {
         'enabled_boot_interfaces': 'ipxe,pxe,redfish-virtual-media',
         'enabled_deploy_interfaces': 'direct',
         'enabled_vendor_interfaces': 'no-vendor,ipmitool,redfish',
-    }
+    },
+    # The agent is started by the test and not by the boot of a machine.
+    'agent': {'manage_agent_boot': 'false', 'require_tls': 'false'},
 }
 
 
@@ -97,6 +100,7 @@ class WayTest(base.StatusTestCase):
         self._move(node)
         self._drop_options()
         self._uninstall(node)
+        self._deploy(node)
 
     def _enable(self) -> None:
         status, text, err = self._status('config')
@@ -205,6 +209,35 @@ class WayTest(base.StatusTestCase):
         client = self.ironic.client
         client.set_node_provision_state(node, 'manage')
         client.wait_for_nodes_provision_state([node], 'manageable', timeout=60)
+
+    def _deploy(self, node: str) -> None:
+        """Deploy by the stock Ironic, with a stock ramdisk."""
+        client = self.ironic.client
+        client.create_port(node_id=node, address=MAC)
+        images = self.useFixture(image_server.ImageServer())
+        client.update_node(
+            node,
+            instance_info=images.instance_info,
+            properties={'capabilities': 'boot_mode:bios'},
+        )
+        client.set_node_provision_state(node, 'provide')
+        client.wait_for_nodes_provision_state([node], 'available', timeout=60)
+        client.set_node_provision_state(node, 'active')
+        deadline = time.monotonic() + ironic_service.STATE_S
+        while self.bmc.machine.power != 'on':
+            self.assertLess(time.monotonic(), deadline, 'never powered on')
+            time.sleep(0.2)
+        self.useFixture(
+            agent_process.Agent(
+                self.ironic,
+                MAC,
+                in_band=None,
+                on_power_off=self.bmc.machine.power_off,
+            )
+        )
+        client.wait_for_nodes_provision_state(
+            [node], 'active', timeout=ironic_service.STATE_S
+        )
 
     def _without_us(self) -> pathlib.Path:
         """Return the programs of an environment with a stock Ironic only."""
