@@ -14,11 +14,9 @@ import shutil
 
 from tests.e2e import fault_case
 from zsbm_ironic.common import process
-from zsbm_ironic.lab import faults, layout, machines
+from zsbm_ironic.lab import faults, layout
 
 FULL_RANGE = 50
-# Restarting a BMC takes this long, about.
-RESTART_S = 20
 IMAGE_S = 120
 BOOT_S = 300
 PROVIDE = {'target': 'provide'}
@@ -339,99 +337,3 @@ class ManagementNodeFaultsTest(fault_case.FaultTest):
         process.run(['qemu-img', 'resize', '-q', path, '2G'], timeout_s=60)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         return dataclasses.replace(image, path=path, sha256=digest)
-
-
-class BmcFaultsTest(fault_case.FaultTest):
-    """What goes wrong with BMCs, of both protocols."""
-
-    names = ('metal-bios', 'metal-uefi')
-
-    def test_bmc_off(self):
-        for name in self.names:
-            server = self.managed(name)
-            self.fault('bmc-off', name)
-            server.baremetal('node', 'power', 'on', name)
-            self.told(
-                server,
-                'did not answer',
-                'bmc_address',
-                within_s=fault_case.BMC_S,
-            )
-            self.fault('clear')
-            self.power(server, 'on')
-            self.assert_nothing_left(server)
-
-    def test_bmc_wrong_password(self):
-        for name in self.names:
-            server = self.enrolled(name)
-            self.fault('bmc-password', name)
-            done = server.baremetal(
-                'node', 'manage', name, '--wait', check=False
-            )
-            self.assertNotEqual(0, done.returncode)
-            user = machines.BMC_USERNAME
-            self.told(
-                server,
-                f'refused user {user}',
-                'bmc_password',
-                within_s=fault_case.BMC_S,
-            )
-            self.fault('clear')
-            server.provision('manage')
-            self.assert_nothing_left(server)
-
-    def test_bmc_drops_a_third_of_packets(self):
-        for name in self.names:
-            server = self.enrolled(name)
-            self.fault('bmc-drop', name, 30)
-            server.provision('manage')
-            for target in ('on', 'off'):
-                self.power(server, target)
-            self.assertEqual({}, self.events(server))
-            self.assert_nothing_left(server)
-
-    def test_bmc_restarted_in_mid_operation(self):
-        """While the ramdisk boots: nobody notices, old sessions or not."""
-        server = self.managed('metal-bios')
-        self.starts(server, 'inspect', 'inspect wait')
-        self.fault('bmc-restart', 'metal-bios', RESTART_S)
-        self.leaves(server, 'inspect wait', 'inspecting')
-        self.assertEqual('manageable', self.provision_state(server))
-        # At the very moment of a power action: it succeeds or says why.
-        self.fault('bmc-restart', 'metal-bios', RESTART_S)
-        server.baremetal('node', 'power', 'on', server.machine.name)
-        self.until(
-            lambda: (
-                self.field(server, 'power_state') == 'power on'
-                or self.told_of_silence(server)
-            ),
-            fault_case.BMC_S,
-        )
-        self.power(server, 'on')
-        self.assert_nothing_left(server)
-
-    def told_of_silence(self, server):
-        return [
-            text
-            for text in self.events(server).values()
-            if server.machine.name in text and 'did not answer' in text
-        ]
-
-    def test_bmc_certificate_changed(self):
-        server = self.managed('metal-uefi')
-        name = server.machine.name
-        self.fault('bmc-certificate', name)
-        fresh = self.bmc(server).status()['redfish']['fingerprint']
-        server.baremetal('node', 'power', 'on', name)
-        self.told(
-            server,
-            'another TLS certificate',
-            fresh.removeprefix('sha256:'),
-            within_s=fault_case.BMC_S,
-        )
-        server.baremetal(
-            *('node', 'set', name),
-            *('--driver-info', f'bmc_cert_fingerprint={fresh}'),
-        )
-        self.power(server, 'on')
-        self.assert_nothing_left(server)

@@ -82,7 +82,7 @@ class FreshTest(testtools.TestCase):
     def assert_delivered(self, text, *machines):
         """Find the answer by SSH and the config drive's marker."""
         for name in machines:
-            self.assertRegex(text, rf'(?m)^  {name}$')
+            self.assertRegex(text, rf'(?m)^(\[ *[\d.]+ s\] )?  {name}$')
             self.assertIn(f'marker {name}', text)
         self.assertIn('Delivered:', text)
 

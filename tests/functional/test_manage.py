@@ -5,6 +5,7 @@ import time
 
 from tests import bmcs
 from tests.functional import ironic_service
+from zsbm_ironic.lab.emulator import fixtures as emulated
 
 # By design, or until a deploy or a rescue names its image or password.
 NOT_VALID = {
@@ -188,19 +189,33 @@ class TestManage(ironic_service.TestCase):
         for part in ('another TLS certificate', bmc.fingerprint, pinned):
             self.assertIn(part, found.last_error)
         # The remedy that it names is enough, for upstream's part as well.
+        self._pin(node, f'sha256:{bmc.fingerprint}')
+        found = self.power(node, 'power on')
+        self.assertIsNone(found.last_error)
+        self.assertEqual('power on', found.power_state)
+
+    def _pin(self, node, fingerprint):
         self.api.patch_node(
             node,
             [
                 {
                     'op': 'replace',
                     'path': '/driver_info/bmc_cert_fingerprint',
-                    'value': f'sha256:{bmc.fingerprint}',
+                    'value': fingerprint,
                 }
             ],
         )
-        found = self.power(node, 'power on')
-        self.assertIsNone(found.last_error)
-        self.assertEqual('power on', found.power_state)
+
+    def test_a_changed_certificate_leaves_no_slot_of_the_bmc_taken(self):
+        """Neither ours nor upstream's: each logs in by the new one."""
+        bmc = self.useFixture(emulated.EmulatedRedfish())
+        node = self.enrol('zsbm', bmc.driver_info())
+        self.manage(node)
+        bmc.change_certificate()
+        self.assertIn('another TLS', self.power(node, 'power on').last_error)
+        self._pin(node, bmc.fingerprint)
+        self.assertIsNone(self.power(node, 'power on').last_error)
+        self.assertLessEqual(bmc.sessions, 2)
 
     def test_nobody_at_the_address(self):
         self.refused(

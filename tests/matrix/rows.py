@@ -7,8 +7,8 @@ functional
     A row for each module in tests/functional, without test_.
 the name of a module in tests/e2e, without test_
     A row for each test in it, without test_: the test
-    tests.e2e.test_faults.FaultsTest.test_wrong_password is the row
-    faults/wrong_password.
+    tests.e2e.test_faults.FaultsTest.test_disk_full is the row
+    faults/disk_full.
 benchmark
     A row for each benchmarks/bench_*.py, without bench_.
 

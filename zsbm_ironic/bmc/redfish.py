@@ -77,6 +77,36 @@ def mount(
     made._session.mount('https://', trust.Adapter(policy))
 
 
+# Sessions that could not be ended, by address: the BMC was silent, or showed
+# another certificate. Its slots are few, so whoever logs in next ends them.
+_left_open: dict[str, set[str]] = {}
+
+
+def end_session(
+    made: sushy_connector.Connector, path: str, username: str
+) -> None:
+    """End a session that another connection of ours left open.
+
+    A BMC that was started anew may have given its number to somebody else.
+
+    :param made: logged in to the same BMC.
+    :param username: whose session it has to be.
+    """
+    try:
+        if made.get(path).json().get('UserName') == username:
+            made.delete(path)
+    except (sushy_exc.SushyError, ValueError) as exc:
+        LOG.debug('Session %s is not ended: %s', path, exc)
+
+
+def session_of(root: sushy.Sushy) -> str | None:
+    """Return the path of the session that a client holds, if any."""
+    if isinstance(root._auth, sushy_auth.SessionAuth):
+        path: str | None = root._auth.get_session_resource_id()
+        return path
+    return None
+
+
 class RedfishBmc:
     """One logged-in BMC and its one computer system."""
 
@@ -105,6 +135,8 @@ class RedfishBmc:
         self._connector._session.headers['Connection'] = 'keep-alive'
         try:
             self._root = self._ask('log in', self._log_in)
+            for path in _left_open.pop(self.address, ()):
+                end_session(self._connector, path, credentials.username)
             self._system = self._ask('find its system', self._find_system)
         except BaseException:
             self.close()
@@ -281,10 +313,13 @@ class RedfishBmc:
         """Log out; safe to call twice and on a dead BMC."""
         root, self._root = self._root, None
         if root is not None:
+            path = session_of(root)
             try:
                 root._auth.close()
             except Exception as exc:
                 LOG.debug('BMC %s: log-out failed: %s', self.address, exc)
+                if path:
+                    _left_open.setdefault(self.address, set()).add(path)
             root._auth = None
         self._connector.close()
 

@@ -139,11 +139,20 @@ class PinnedSessionCache(redfish_sessions.SessionCache):
             root_prefix=info.get('root_prefix', '/redfish/v1/'),
             connector=transport,
         )
+        self._end_outdated(transport)
         if CONF.redfish.connection_cache_size:
             self._sessions[self._session_key] = made
             if len(self._sessions) > CONF.redfish.connection_cache_size:
                 self._expire_oldest_session()
         return made
+
+    def _end_outdated(self, transport: sushy_connector.Connector) -> None:
+        """Give back the slots of sessions with another pin or password."""
+        whose = self._session_key[:2]
+        for key in [one for one in self._sessions if one[:2] == whose]:
+            path = bmc_redfish.session_of(self._sessions.pop(key))
+            if path:
+                bmc_redfish.end_session(transport, path, key[1])
 
 
 def trust_pinned_certificates(pins: Callable[[], trust.PinStore]) -> None:

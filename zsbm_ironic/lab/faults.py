@@ -27,7 +27,6 @@ ROGUE_ADDRESS = '198.51.100.250'
 _AT_MACHINE: dict[str, Callable[[clients.Client, float], None]] = {
     'bmc-off': lambda bmc, _: bmc.faults(off=True),
     'bmc-password': lambda bmc, _: bmc.faults(wrong_password=True),
-    'bmc-drop': lambda bmc, value: bmc.faults(drop_percent=int(value)),
     'bmc-slow': lambda bmc, value: bmc.faults(delay_s=value),
     'bmc-restart': lambda bmc, value: bmc.restart(value),
     'bmc-certificate': lambda bmc, _: bmc.change_certificate(),
@@ -40,7 +39,8 @@ _AT_LAB: dict[str, Callable[[lifecycle.Lab], None]] = {
     'netboot-kill': lambda lab: lab.supervisor.kill('zsbm-netboot'),
     'conductor-kill': lambda lab: lab.supervisor.kill('ironic'),
 }
-KINDS = (*_AT_MACHINE, *_AT_LAB, 'clear')
+DROP = 'bmc-drop'
+KINDS = (*_AT_MACHINE, *_AT_LAB, DROP, 'clear')
 
 
 def inject(
@@ -66,6 +66,10 @@ def inject(
         number = float(value or 0)
     except ValueError as exc:
         raise _wrong(f'{value!r} is no number') from exc
+    if kind == DROP:
+        # In the kernel, so that TCP loses packets and not connections.
+        network.lose_packets(declared.bmc_address, int(number))
+        return
     _AT_MACHINE[kind](bench.client(declared, lab.folders), number)
 
 
@@ -74,6 +78,7 @@ def clear(lab: lifecycle.Lab) -> None:
     lab.supervisor.stop(ROGUE)
     network.delete_branch(ROGUE_NAMESPACE)
     full_disk.release(lab.folders.state)
+    network.lose_none()
     for machine in lab.declared():
         bmc = bench.client(machine, lab.folders)
         bmc.clear()

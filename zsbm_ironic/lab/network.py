@@ -20,6 +20,7 @@ from zsbm_ironic.lab import layout
 
 TIMEOUT_S = 20
 CLONE_NEWNET = 0x40000000  # linux/sched.h
+_LOSSES = 'losses'
 
 NAMESPACES = pathlib.Path('/run/netns')
 TUN = pathlib.Path('/dev/net/tun')
@@ -130,6 +131,33 @@ def add_bridge(name: str) -> None:
 def route(target: str, via: str, *, namespace: str = layout.NAMESPACE) -> None:
     """Reach network `target` by way of address `via`; idempotent."""
     _ip('route', 'replace', target, 'via', via, namespace=namespace)
+
+
+def lose_packets(address: str, percent: int) -> None:
+    """Lose this share of the packets to an address of the namespace.
+
+    A conductor on the same host speaks to it from the very address, so the
+    answers are lost alike. `lose_none` ends it.
+    """
+    for words in (
+        f'add table inet {_LOSSES}',
+        f'add chain inet {_LOSSES} input {{ type filter hook input priority '
+        '0; }',
+        f'add rule inet {_LOSSES} input ip daddr {address} '
+        f'numgen random mod 100 < {percent} drop',
+    ):
+        process.run([*nsenter(), 'nft', words], timeout_s=TIMEOUT_S)
+
+
+def lose_none() -> None:
+    """Lose no packet any more; idempotent."""
+    process.run(
+        [*nsenter(), 'nft', f'add table inet {_LOSSES}'], timeout_s=TIMEOUT_S
+    )
+    process.run(
+        [*nsenter(), 'nft', f'delete table inet {_LOSSES}'],
+        timeout_s=TIMEOUT_S,
+    )
 
 
 def forward(namespace: str) -> None:

@@ -228,6 +228,18 @@ class TestRedfish(base.BaseTestCase):
         self.assertEqual(23.0, names['Inlet Temp'].value)
         self.assertEqual('RPM', names['Fan1'].unit)
 
+    def test_a_slot_that_could_not_be_given_back_is_later(self):
+        session = self.log_in()
+        self.bmc.change_certificate()
+        session._connector.close()
+        self.assertRaises(exception.BmcCertificateChanged, session.get_power)
+        session.close()
+        self.assertEqual(1, self.bmc.sessions)
+        other = self.log_in()
+        self.assertEqual(1, self.bmc.sessions)
+        other.close()
+        self.assertEqual(0, self.bmc.sessions)
+
     def test_a_changed_certificate_in_a_held_session(self):
         session = self.log_in()
         self.bmc.change_certificate()

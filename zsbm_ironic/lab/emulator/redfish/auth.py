@@ -71,6 +71,11 @@ class Gate:
         return self._application(environ, start_response)
 
     @property
+    def username(self) -> str:
+        """The only user that can log in."""
+        return self._username
+
+    @property
     def session_count(self) -> int:
         """How many sessions are open."""
         with self._lock:
@@ -191,7 +196,7 @@ def routes(gate: Gate) -> flask.Blueprint:
             return _failure('NoValidSession', 401)
         number, token = made
         return (
-            _session(number),
+            _session(number, gate.username),
             201,
             {
                 'X-Auth-Token': token,
@@ -203,7 +208,7 @@ def routes(gate: Gate) -> flask.Blueprint:
     def session(number: str) -> Any:
         if number not in gate.ids():
             return _failure('ResourceMissingAtURI', 404)
-        return _session(number)
+        return _session(number, gate.username)
 
     @blueprint.delete(f'{SESSIONS}/<number>')
     def logout(number: str) -> Any:
@@ -214,12 +219,13 @@ def routes(gate: Gate) -> flask.Blueprint:
     return blueprint
 
 
-def _session(number: str) -> dict[str, Any]:
+def _session(number: str, username: str) -> dict[str, Any]:
     return {
         '@odata.id': f'{SESSIONS}/{number}',
         '@odata.type': '#Session.v1_3_0.Session',
         'Id': number,
         'Name': 'User Session',
+        'UserName': username,
     }
 
 
