@@ -16,7 +16,7 @@ import signal
 from typing import Any
 
 import zsbm_ironic
-from zsbm_ironic.common import artifacts, exception, process, progress
+from zsbm_ironic.common import artifacts, process, progress
 from zsbm_ironic.lab import (
     bench,
     cluster,
@@ -30,6 +30,7 @@ from zsbm_ironic.lab import (
     relay,
     stock,
 )
+from zsbm_ironic.lab import exception as lab_exception
 from zsbm_ironic.lab.images import os_image, ramdisk
 from zsbm_ironic.netboot import loaders as loaders_room
 
@@ -56,11 +57,11 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.second_group and self.conductors < 2:
-            raise exception.LabSettingInvalid(
+            raise lab_exception.LabSettingInvalid(
                 where='--second-group', what='it needs --conductors 2'
             )
         if self.stack == 'stock' and self.conductors > 1:
-            raise exception.LabSettingInvalid(
+            raise lab_exception.LabSettingInvalid(
                 where='--stack stock', what='it has one conductor'
             )
 
@@ -275,7 +276,7 @@ class Lab:
         self._displace()
         present = self.plan()
         if present not in (None, plan):
-            raise exception.LabSettingInvalid(
+            raise lab_exception.LabSettingInvalid(
                 where=self._plan_file,
                 what=f'this lab is {present}; take it away with '
                 '`zsbm-lab down --wipe` first',
@@ -300,7 +301,7 @@ class Lab:
         if any(
             other.supervisor.pid(name) for name in other.supervisor.names()
         ):
-            raise exception.LabSettingInvalid(
+            raise lab_exception.LabSettingInvalid(
                 where=owner,
                 what='this other lab is up; end it with '
                 f'`ZSBM_LAB_DIR={owner} zsbm-lab down`',

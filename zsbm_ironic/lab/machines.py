@@ -15,7 +15,7 @@ import secrets
 import tomllib
 from typing import Any
 
-from zsbm_ironic.common import exception
+from zsbm_ironic.lab import exception as lab_exception
 from zsbm_ironic.lab import layout, private
 from zsbm_ironic.machine import spec
 
@@ -90,7 +90,7 @@ def load(path: pathlib.Path | None, state: pathlib.Path) -> list[Declaration]:
         entries = document['machine']
         names = [str(entry['name']) for entry in entries]
     except (OSError, KeyError, TypeError, tomllib.TOMLDecodeError) as exc:
-        raise exception.LabSettingInvalid(
+        raise lab_exception.LabSettingInvalid(
             where=source, what=f'no list of [[machine]] entries: {exc}'
         ) from exc
     passwords = _passwords(state / 'credentials.json', names)
@@ -99,7 +99,7 @@ def load(path: pathlib.Path | None, state: pathlib.Path) -> list[Declaration]:
         try:
             machines.append(_declaration(place, entry, passwords))
         except (KeyError, TypeError, ValueError) as exc:
-            raise exception.LabSettingInvalid(
+            raise lab_exception.LabSettingInvalid(
                 where=source, what=f'machine {names[place]}: {exc!r}'
             ) from exc
     return machines
