@@ -97,11 +97,15 @@ class Lab:
 
     def declared(self) -> list[machines.Declaration]:
         """Return the machines of this lab."""
-        plan = self.plan() or Plan()
-        source = plan.machines_file
-        return machines.load(
-            pathlib.Path(source) if source else None, self.folders.state
-        )
+        return machines.load(self._machines_file(), self.folders.state)
+
+    def machine_names(self) -> list[str]:
+        """Return the names of its machines; needs no rights, makes nothing."""
+        return machines.names(self._machines_file())
+
+    def _machines_file(self) -> pathlib.Path | None:
+        source = (self.plan() or Plan()).machines_file
+        return pathlib.Path(source) if source else None
 
     def built(self) -> Built:
         """Return ramdisk and loaders, built where missing.
