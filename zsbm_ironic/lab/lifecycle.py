@@ -112,8 +112,8 @@ class Lab:
 
         :raises ZsbmError: one of them cannot be built; the message says why.
         """
-        cache = artifacts.Artifacts(self.folders.cache)
-        built = ramdisk.build(cache, report=self.report)
+        cache = self._cache()
+        built = ramdisk.build(cache)
         held = dataclasses.replace(
             built,
             kernel=self._hold(built.kernel, built.digest),
@@ -121,7 +121,7 @@ class Lab:
         )
         return Built(
             held,
-            loaders_room.fetch(cache, report=self.report).folder,
+            loaders_room.fetch(cache).folder,
         )
 
     def os_image(self) -> os_image.OsImage:
@@ -129,11 +129,13 @@ class Lab:
 
         :raises ZsbmError: it cannot be built; the message says why.
         """
-        cache = artifacts.Artifacts(self.folders.cache)
-        image = os_image.build(cache, report=self.report)
+        image = os_image.build(self._cache())
         return dataclasses.replace(
             image, path=self._hold(image.path, image.digest)
         )
+
+    def _cache(self) -> artifacts.Artifacts:
+        return artifacts.Artifacts(self.folders.cache, report=self.report)
 
     def up(self, plan: Plan) -> None:
         """Bring everything up that does not run yet.
