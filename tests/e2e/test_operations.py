@@ -147,33 +147,14 @@ class OperationsTest(base.LabTest):
         self.assertIn('from-before', server.ssh('ls /root'))
         key = server.ssh('cat /etc/ssh/ssh_host_ed25519_key.pub')
         server.forget_host_key()
-        self.describe_again(server)
+        # The image of today, which may not be that of the deploy.
+        server.describe_instance(self.image())
         drive = json.dumps(server.config_drive())
         server.provision('rebuild', '--config-drive', drive)
         self.assertNotIn('from-before', server.ssh('ls /root'))
         self.assertNotEqual(
             key, server.ssh('cat /etc/ssh/ssh_host_ed25519_key.pub')
         )
-
-    def describe_again(self, server):
-        """Describe the image of today, which may not be that of the deploy.
-
-        Ironic keeps format and digest of what it wrote in instance_info and
-        would hold the new image against them.
-        """
-        image = self.image()
-        facts = {
-            'image_source': f'file://{image.path}',
-            'image_disk_format': 'qcow2',
-            'image_os_hash_algo': 'sha256',
-            'image_os_hash_value': image.sha256,
-        }
-        words = [
-            word
-            for name, value in facts.items()
-            for word in ('--instance-info', f'{name}={value}')
-        ]
-        server.baremetal('node', 'set', server.machine.name, *words)
 
 
 def boot_id(server):

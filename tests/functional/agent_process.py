@@ -137,6 +137,12 @@ def main():
         def wait_for_disks(self):
             pass
 
+        def list_block_devices(self, **kwargs):
+            return [hardware.BlockDevice('/dev/sda', 'disk', 1 << 30, False)]
+
+        def get_os_install_device(self, **kwargs):
+            return '/dev/sda'
+
         def get_deploy_steps(self, node, ports):
             step = {
                 'step': 'write_image',

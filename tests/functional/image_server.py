@@ -12,22 +12,22 @@ import fixtures
 from tests import bmcs
 
 
-class ImageServer(fixtures.Fixture):
-    """Serves one small image; `instance_info` says which."""
+class FolderServer(fixtures.Fixture):
+    """Serves the files of a folder.
+
+    :ivar port: 0: one that is free.
+    """
+
+    def __init__(self, folder, port=0):
+        super().__init__()
+        self._folder, self.port = folder, port
 
     def _setUp(self):
-        folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
-        (folder / 'image.raw').write_bytes(b'\0' * 1024)
         server = http.server.ThreadingHTTPServer(
-            (bmcs.ADDRESS, 0),
-            functools.partial(QuietHandler, directory=str(folder)),
+            (bmcs.ADDRESS, self.port),
+            functools.partial(_Handler, directory=str(self._folder)),
         )
-        port = server.server_port
-        self.instance_info = {
-            'image_source': f'http://{bmcs.ADDRESS}:{port}/image.raw',
-            'image_checksum': hashlib.sha256(b'\0' * 1024).hexdigest(),
-            'image_type': 'whole-disk',
-        }
+        self.port = server.server_port
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         self.addCleanup(thread.join)
@@ -35,6 +35,20 @@ class ImageServer(fixtures.Fixture):
         self.addCleanup(server.shutdown)
 
 
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
+class ImageServer(fixtures.Fixture):
+    """Serves one small image; `instance_info` says which."""
+
+    def _setUp(self):
+        folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        (folder / 'image.raw').write_bytes(b'\0' * 1024)
+        port = self.useFixture(FolderServer(folder)).port
+        self.instance_info = {
+            'image_source': f'http://{bmcs.ADDRESS}:{port}/image.raw',
+            'image_checksum': hashlib.sha256(b'\0' * 1024).hexdigest(),
+            'image_type': 'whole-disk',
+        }
+
+
+class _Handler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *args):
         pass

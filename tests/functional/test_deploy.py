@@ -6,16 +6,20 @@ machine had booted the ramdisk.
 """
 
 import contextlib
+import hashlib
 import sqlite3
 import time
 
 from tests import bmcs
 from tests.functional import agent_process, image_server, ironic_service
+from zsbm_ironic.common import process
 
 MAC = '52:54:00:5a:00:01'
 
 
-class TestDeploy(ironic_service.TestCase):
+class DeployCase(ironic_service.TestCase):
+    """A node that can be deployed, and a machine that does as it is told."""
+
     options = {
         'agent': {'manage_agent_boot': 'false', 'require_tls': 'false'},
         'conductor': {'automated_clean': 'false'},
@@ -38,9 +42,9 @@ class TestDeploy(ironic_service.TestCase):
         self.api.set_node_provision_state(self.node, 'provide')
         self.wait_for(self.node, 'available')
 
-    def _deploy(self, powers_off=True, **ramdisk):
+    def _deploy(self, powers_off=True, target='active', **ramdisk):
         """Ask for a deploy; the ramdisk comes up once the power is on."""
-        self.api.set_node_provision_state(self.node, 'active')
+        self.api.set_node_provision_state(self.node, target)
         deadline = time.monotonic() + 60
         while self.bmc.machine.power != 'on':
             found = self.api.get_node(self.node)
@@ -59,6 +63,17 @@ class TestDeploy(ironic_service.TestCase):
     def _powered_off(self):
         self.bmc.machine.power = 'off'
 
+    def _failed(self):
+        deadline = time.monotonic() + ironic_service.STATE_S
+        while True:
+            found = self.api.get_node(self.node)
+            if found.provision_state == 'deploy failed':
+                return found
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.2)
+
+
+class TestDeploy(DeployCase):
     def _fails_at_check(self, **ramdisk):
         agent = self._deploy(**ramdisk)
         self._failed()
@@ -163,15 +178,6 @@ class TestDeploy(ironic_service.TestCase):
         self._deploy()
         self.wait_for(self.node, 'active')
 
-    def _failed(self):
-        deadline = time.monotonic() + ironic_service.STATE_S
-        while True:
-            found = self.api.get_node(self.node)
-            if found.provision_state == 'deploy failed':
-                return found
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.2)
-
     def _crash(self):
         self.ironic.stop(hard=True)
         self.ironic.start()
@@ -204,3 +210,58 @@ class TestDeploy(ironic_service.TestCase):
         self.api.update_node(self.node, deploy_interface='direct')
         self._deploy(in_band=None)
         self.wait_for(self.node, 'active')
+
+
+class TestRebuild(DeployCase):
+    """The conductor prepares images that are files of its own."""
+
+    @classmethod
+    def setUpClass(cls):
+        port = bmcs.free_port()
+        url = f'http://{bmcs.ADDRESS}:{port}'
+        cls.options = {**cls.options, 'deploy': {'http_url': url}}
+        super().setUpClass()
+        server = image_server.FolderServer(cls.ironic.root / 'httpboot', port)
+        server.setUp()
+        cls.addClassCleanup(server.cleanUp)
+
+    def _image(self, name, content):
+        """Make a qcow2 file; return its path and what it is when raw."""
+        raw = self.ironic.root / f'{name}.raw'
+        raw.write_bytes(content * (1 << 20))
+        made = raw.with_suffix('.qcow2')
+        process.run(
+            ['qemu-img', 'convert', '-f', 'raw', '-O', 'qcow2', raw, made],
+            timeout_s=60,
+        )
+        return made, hashlib.sha256(raw.read_bytes()).hexdigest()
+
+    def _written(self, target, raw_digest, **told):
+        """Deploy or rebuild with what an operator sets for the image."""
+        known = self.api.get_node(self.node).instance_info
+        self.api.update_node(self.node, instance_info={**known, **told})
+        self._powered_off()
+        self._deploy(target=target)
+        self.wait_for(self.node, 'active')
+        found = self.api.get_node(self.node).instance_info
+        self.assertEqual('raw', found['image_disk_format'])
+        self.assertEqual(raw_digest, found['image_os_hash_value'])
+        return found
+
+    def test_with_other_images(self):
+        first, first_raw = self._image('first', b'1')
+        other, other_raw = self._image('other', b'2')
+        source = f'file://{first}'
+        digest = hashlib.sha256(first.read_bytes()).hexdigest()
+        told = {'image_source': source, 'image_checksum': digest}
+        self._written('active', first_raw, **told)
+        source = f'file://{other}'
+        digest = hashlib.sha256(other.read_bytes()).hexdigest()
+        told = {'image_source': source, 'image_checksum': digest}
+        self._written('rebuild', other_raw, **told)
+        # The same file has other content now; what was said of it before
+        # does not hold any more.
+        first.replace(other)
+        self.assertNotEqual(first_raw, other_raw)
+        digest = hashlib.sha256(other.read_bytes()).hexdigest()
+        self._written('rebuild', first_raw, image_checksum=digest)

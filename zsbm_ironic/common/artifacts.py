@@ -24,6 +24,8 @@ from zsbm_ironic.common import exception, progress
 KEPT_ENTRIES = 3
 _PARTIAL = '.partial-'
 
+Builder = Callable[[pathlib.Path, progress.Progress], None]
+
 
 def digest(parts: Mapping[str, str | bytes]) -> str:
     """Return the SHA-256 of named parts, the same whatever their order.
@@ -46,15 +48,24 @@ class Artifacts:
 
     :ivar root: folder of all kinds.
     :ivar kept: entries of a kind that stay when a new one was added.
+    :ivar refresh: build also what is there, from what mirrors have now.
+    :ivar report: what builders say how far they are to.
     """
 
     root: pathlib.Path
     kept: int = KEPT_ENTRIES
+    refresh: bool = False
+    report: progress.Progress = dataclasses.field(
+        default_factory=progress.Progress
+    )
 
     def find(self, kind: str, key: str) -> pathlib.Path | None:
-        """Return the folder of a finished entry and mark it as used."""
+        """Return the folder of a finished entry and mark it as used.
+
+        :returns: None where there is none, or where it is to be built again.
+        """
         folder = self.root / kind / key
-        if not folder.is_dir():
+        if self.refresh or not folder.is_dir():
             return None
         with contextlib.suppress(OSError):  # a cache that we may only read
             os.utime(folder)
@@ -64,26 +75,23 @@ class Artifacts:
         self,
         kind: str,
         key: str,
-        build: Callable[[pathlib.Path], None],
+        build: Builder,
         *,
         needs_bytes: int = 0,
-        refresh: bool = False,
-        report: progress.Progress | None = None,
     ) -> pathlib.Path:
         """Return the folder of an entry, building it first where missing.
 
-        :param build: fills the empty folder that it is given; what it raises
-            goes to the caller, and nothing is kept.
+        :param build: fills the empty folder that it is given, next to the
+            report; what it raises goes to the caller, and nothing is kept.
         :param needs_bytes: free space without which building is not tried.
-        :param refresh: build even where the entry exists.
         :raises DiskTooSmall: less than needs_bytes free, or full on the way.
         """
-        if not refresh and (found := self.find(kind, key)):
+        if found := self.find(kind, key):
             return found
         try:
-            with self._locked(kind, report):
+            with self._locked(kind):
                 # Another builder may have made it while this one waited.
-                if not refresh and (found := self.find(kind, key)):
+                if found := self.find(kind, key):
                     return found
                 return self._build(kind, key, build, needs_bytes)
         except (OSError, exception.ZsbmError) as exc:
@@ -95,7 +103,7 @@ class Artifacts:
         self,
         kind: str,
         key: str,
-        build: Callable[[pathlib.Path], None],
+        build: Builder,
         needs_bytes: int,
     ) -> pathlib.Path:
         folder = self.root / kind
@@ -105,7 +113,7 @@ class Artifacts:
         partial = folder / f'{_PARTIAL}{key}'
         partial.mkdir()
         try:
-            build(partial)
+            build(partial, self.report)
             os.sync()  # the rename must not reach the disk before the data
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
@@ -139,17 +147,14 @@ class Artifacts:
             shutil.rmtree(left, ignore_errors=True)
 
     @contextlib.contextmanager
-    def _locked(
-        self, kind: str, report: progress.Progress | None
-    ) -> Iterator[None]:
+    def _locked(self, kind: str) -> Iterator[None]:
         folder = self.root / kind
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / '.lock').open('w') as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                if report:
-                    report.say(f'{kind}: waiting for another builder')
+                self.report.say(f'{kind}: waiting for another builder')
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 

@@ -5,19 +5,30 @@
 
     ZsbmError
     |-- Retry          the next try may work: nothing has to be changed
-    |   |-- ProcessTimedOut
-    |   `-- BmcUnreachable, BmcBusy, BmcUnconfirmed
+    |   |-- ProcessTimedOut, DownloadFailed
+    |   |-- BmcUnreachable, BmcBusy, BmcUnconfirmed
+    |   |-- ConductorRestarted
+    |   `-- StatusApiUnreachable
     |-- FixSettings    a person has to change a setting, which is named
+    |   |-- ToolMissing, AptSourcesMissing, DiskTooSmall
     |   |-- BmcSettingInvalid, BmcSettingMissing, BmcProtocolUnclear
     |   |-- BmcCredentialsRefused
-    |   `-- BmcCertificateUntrusted, BmcCertificateChanged
+    |   |-- BmcCertificateUntrusted, BmcCertificateChanged
+    |   |-- NetbootSettingInvalid, NetbootRangeUsedUp
+    |   |-- NetbootServiceDown, NetbootServiceFailing
+    |   |-- DesiredRecordInvalid, ForeignDhcpServer
+    |   |-- RamdiskUnsuitable, ImageNotForThisInterface, ImageUnreachable
+    |   |-- ConductorDiskFull, DeployStepFailed
+    |   `-- StatusHostUnsuitable, StatusConfigurationUnreadable
     `-- GiveUp         neither a retry nor a setting helps
-        |-- ProcessFailed
+        |-- ProcessFailed, BuildFailed
         `-- BmcUnsupported, BmcCommandFailed
 
 Plain exceptions that import no ironic: the drivers translate them, once, into
 ironic's own. A message says what, where, what the other side answered, and
-the remedy. Every class here is rendered by a unit test from `EXAMPLE`.
+the remedy. Every class here is rendered by a unit test from `EXAMPLE`. What
+only the lab or a QEMU machine can meet grows on the same tree in
+`lab.exception` and `machine.exception`.
 """
 
 from typing import Any, ClassVar
@@ -61,84 +72,6 @@ class ProcessFailed(GiveUp):
         'program': 'qemu-img info disk.qcow2',
         'returncode': 1,
         'stderr': 'Could not open disk.qcow2',
-    }
-
-
-class LabSettingInvalid(FixSettings):
-    """A file that describes the lab is not as documented."""
-
-    template = '{where}: {what}. See the example that the package ships.'
-    EXAMPLE = {'where': 'machines.toml', 'what': 'no list of machines'}
-
-
-class LabProcessFailed(GiveUp):
-    """A process of the lab ended or did not come up."""
-
-    template = (
-        'Process {name} of the lab failed: {why}. The end of {log}:\n{tail}'
-    )
-    EXAMPLE = {
-        'name': 'ironic',
-        'why': 'it ended with 1',
-        'log': 'ironic.log',
-        'tail': 'Address already in use',
-    }
-
-
-class LabStepFailed(GiveUp):
-    """A step of a server's journey through the lab failed."""
-
-    template = 'Machine {machine}: step {step} failed: {error}'
-    EXAMPLE = {
-        'machine': 'metal-uefi',
-        'step': 'deploy',
-        'error': 'the image checksum does not match',
-    }
-
-
-class MachineUnreachable(Retry):
-    """QEMU's monitor does not answer."""
-
-    template = 'The machine behind {socket} does not answer: {answer}.'
-    EXAMPLE = {
-        'socket': '/var/lib/zsbm-lab/m1/qmp.sock',
-        'answer': 'Connection refused',
-    }
-
-
-class MachineRefused(GiveUp):
-    """QEMU answered a monitor command with an error."""
-
-    template = 'QEMU refused {command}: {answer}.'
-    EXAMPLE = {'command': 'set_link', 'answer': "Device 'net9' not found"}
-
-
-class MachineNotStopped(Retry):
-    """QEMU is still there after it was told to end."""
-
-    template = 'Machine {machine} (process {pid}) is still there after {s} s.'
-    EXAMPLE = {'machine': 'm1', 'pid': 4711, 's': 10}
-
-
-class MachineInvalid(FixSettings):
-    """A machine is declared in a way that QEMU cannot run."""
-
-    template = 'Machine {machine}: {what}. {remedy}.'
-    EXAMPLE = {
-        'machine': 'm1',
-        'what': 'no disk image /var/lib/zsbm-lab/m1/disk.qcow2',
-        'remedy': 'Create it before the machine is started',
-    }
-
-
-class FirmwareMissing(FixSettings):
-    """The firmware that a machine is declared with is not on this host."""
-
-    template = 'Machine {machine}: no firmware {firmware}. {remedy}.'
-    EXAMPLE = {
-        'machine': 'm1',
-        'firmware': '/usr/share/OVMF/OVMF_CODE_4M.fd',
-        'remedy': 'Install the package ovmf',
     }
 
 
@@ -487,20 +420,6 @@ class StatusApiUnreachable(Retry):
         'OS_* variables, as for `openstack baremetal node list`.'
     )
     EXAMPLE = {'problem': 'Auth plugin requires parameters: auth_url'}
-
-
-class RootNeeded(FixSettings):
-    """A step needs the rights of root."""
-
-    template = '{what}: root is needed for this. Run it with sudo.'
-    EXAMPLE = {'what': 'the deploy ramdisk'}
-
-
-class EmulatorRefused(FixSettings):
-    """An emulated BMC cannot do what was asked over its control socket."""
-
-    template = 'The emulator refused {request}: {answer}.'
-    EXAMPLE = {'request': 'link', 'answer': "Device 'net9' not found"}
 
 
 class ImageUnreachable(FixSettings):

@@ -2,9 +2,10 @@
 """Deploy interface `zsbm`: upstream's agent deploy that knows our ramdisk.
 
 What it does beyond `direct`: it refuses a ramdisk without our in-band part,
-or with an old one, before anything is written, and it takes out waits of
-upstream that wait for nothing. Images, config drive, root device hints,
-cleaning, rescue and rebuild are upstream's. A conductor has one object of it.
+or with an old one, before anything is written, it takes out waits of upstream
+that wait for nothing, and a rebuild knows nothing of the image before. Images,
+config drive, root device hints, cleaning and rescue are upstream's. A
+conductor has one object of it.
 """
 
 import time
@@ -23,7 +24,7 @@ from oslo_log import log
 from oslo_utils import strutils
 
 from zsbm_ironic.common import exception, ironic_compat
-from zsbm_ironic.drivers import events, remedies, translate
+from zsbm_ironic.drivers import events, filled_in, remedies, translate
 from zsbm_ironic.ramdisk import version
 
 LOG = log.getLogger(__name__)
@@ -58,7 +59,9 @@ class ZsbmDeploy(agent.AgentDeploy):
             that is not written to disk, or as upstream.
         :raises MissingParameterValue: as upstream.
         """
-        info = task.node.instance_info
+        # Not saved here: a node that is only asked about stays as it is.
+        info = filled_in.without(task.node.instance_info)
+        task.node.instance_info = info
         for key in ('boot_iso', 'ramdisk'):
             if info.get(key) and not info.get('image_source'):
                 raise ironic_exception.InvalidParameterValue(
@@ -101,6 +104,19 @@ class ZsbmDeploy(agent.AgentDeploy):
             if told is None:
                 raise
             raise told from exc
+
+    def _update_instance_info(self, task: task_manager.TaskManager) -> None:
+        """Fill in what the image says, beginning at the operator's words."""
+        given = filled_in.without(task.node.instance_info)
+        task.node.instance_info = dict(given)
+        try:
+            super()._update_instance_info(task)
+        finally:
+            # Upstream writes into the node as it goes, and fails in between.
+            task.node.instance_info = filled_in.remember(
+                given, task.node.instance_info
+            )
+        task.node.save()
 
     def process_next_step(
         self, task: task_manager.TaskManager, step_type: str, **kwargs: Any

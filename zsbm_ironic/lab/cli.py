@@ -11,8 +11,9 @@ import os
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from zsbm_ironic.common import exception, progress
+from zsbm_ironic.common import completion, exception, progress
 from zsbm_ironic.lab import demo, faults, layout, lifecycle, network
 
 Handler = Callable[[argparse.Namespace, lifecycle.Lab], int]
@@ -20,11 +21,13 @@ Handler = Callable[[argparse.Namespace, lifecycle.Lab], int]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `zsbm-lab`; the exit status is 0, 1 (failed) or 2 (wrong call)."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    completion.offer(parser)
+    arguments = parser.parse_args(argv)
     if os.geteuid() != 0:
         sys.stderr.write('zsbm-lab makes a network namespace: run as root.\n')
         return 2
-    lab = lifecycle.Lab(layout.Layout.from_environment(), progress.Progress())
+    lab = _lab()
     handler: Handler = arguments.handler
     try:
         return handler(arguments, lab)
@@ -85,24 +88,23 @@ def _parser() -> argparse.ArgumentParser:
         '-f', '--format', choices=('text', 'json'), default='text'
     )
     show = _verb(verbs, 'demo', _demo, 'enrol, deploy and give back a server')
-    show.add_argument(
-        'machine', nargs='*', help='names (default: the first machine)'
-    )
+    _machine(show, nargs='*', help='names (default: the first machine)')
     show.add_argument(
         '--keep',
         action='store_true',
         help='leave the delivered server running instead of giving it back',
     )
     ssh = _verb(verbs, 'ssh', _ssh, 'log in to a delivered server')
-    ssh.add_argument('machine')
+    _machine(ssh)
     ssh.add_argument('command', nargs=argparse.REMAINDER, metavar='CMD')
     _verb(verbs, 'shell', _shell, 'a shell inside the lab, OS_* set')
     run = _verb(verbs, 'exec', _exec, 'run a command inside the lab')
     run.add_argument('command', nargs=argparse.REMAINDER, metavar='-- CMD')
     fault = _verb(verbs, 'fault', _fault, 'break something on purpose')
     fault.add_argument('kind', choices=faults.KINDS)
-    fault.add_argument('machine', nargs='?', help='machine that it hits')
-    fault.add_argument('value', nargs='?', help='per cent, or seconds')
+    _machine(fault, nargs='?', help='machine that it hits')
+    value = fault.add_argument('value', nargs='?', help='per cent, or seconds')
+    completion.complete(value, lambda **_asked: ())  # no names of files
     return parser
 
 
@@ -115,6 +117,22 @@ def _verb(
     verb = verbs.add_parser(name, help=text, description=text + '.')
     verb.set_defaults(handler=handler)
     return verb
+
+
+def _machine(verb: argparse.ArgumentParser, **how: Any) -> None:
+    completion.complete(verb.add_argument('machine', **how), _names)
+
+
+def _names(**_asked: Any) -> list[str]:
+    """Return the machines of the lab, none where its file is wrong."""
+    try:
+        return _lab().machine_names()
+    except exception.ZsbmError:
+        return []
+
+
+def _lab() -> lifecycle.Lab:
+    return lifecycle.Lab(layout.Layout.from_environment(), progress.Progress())
 
 
 def _up(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:

@@ -12,8 +12,9 @@ import secrets
 import shutil
 import socket
 
-from zsbm_ironic.common import exception, process
+from zsbm_ironic.common import process
 from zsbm_ironic.lab import daemon, ironic, layout, network, private
+from zsbm_ironic.lab import exception as lab_exception
 
 SERVER = pathlib.Path('/usr/sbin/mariadbd')
 DATABASE_PORT = 3306
@@ -83,7 +84,7 @@ def database(state: pathlib.Path) -> daemon.Daemon:
     :raises LabSettingInvalid: it is not installed.
     """
     if not SERVER.exists():
-        raise exception.LabSettingInvalid(
+        raise lab_exception.LabSettingInvalid(
             where='zsbm-lab up --conductors 2',
             what='it needs MariaDB; as root: apt-get install mariadb-server',
         )

@@ -17,7 +17,8 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 
-from zsbm_ironic.common import exception, process
+from zsbm_ironic.common import process
+from zsbm_ironic.lab import exception as lab_exception
 from zsbm_ironic.lab import layout, network
 
 POLL_S = 0.1
@@ -178,7 +179,7 @@ class Supervisor:
         (self._run / f'{daemon.name}.json').unlink(missing_ok=True)
         path = self.log_file(daemon.name)
         tail = path.read_text(errors='replace')[-LOG_TAIL_CHARS:]
-        raise exception.LabProcessFailed(
+        raise lab_exception.LabProcessFailed(
             name=daemon.name, why=why, log=path, tail=tail
         )
 

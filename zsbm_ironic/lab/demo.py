@@ -26,6 +26,7 @@ from zsbm_ironic.lab import (
     network,
     private,
 )
+from zsbm_ironic.lab import exception as lab_exception
 from zsbm_ironic.lab.images import os_image
 
 STEP_S = 1500
@@ -61,7 +62,7 @@ def find(
         if machine.name == name:
             return machine
     known = ', '.join(machine.name for machine in declared)
-    raise exception.LabSettingInvalid(
+    raise lab_exception.LabSettingInvalid(
         where='zsbm-lab', what=f'no machine {name} (there are: {known})'
     )
 
@@ -171,7 +172,7 @@ class Server:
         if not found or found.group() != bench.fingerprint(
             self.machine, self._lab.folders
         ):
-            raise exception.LabStepFailed(
+            raise lab_exception.LabStepFailed(
                 step='manage', machine=name, error=error
             )
         self.baremetal(
@@ -197,7 +198,7 @@ class Server:
             check=False,
         )
         if done.returncode != 0:
-            raise exception.LabStepFailed(
+            raise lab_exception.LabStepFailed(
                 step=verb,
                 machine=self.machine.name,
                 error=f'{done.stderr.strip()} {self.field("last_error")}',
@@ -276,7 +277,7 @@ class Server:
             if done.returncode == 0:
                 return done.stdout
             if time.monotonic() > deadline:
-                raise exception.LabStepFailed(
+                raise lab_exception.LabStepFailed(
                     step='ssh', machine=self.machine.name, error=done.stderr
                 )
             time.sleep(1)

@@ -7,7 +7,6 @@ it but what cannot be undone (a changed certificate).
 
 from collections.abc import Callable
 
-from zsbm_ironic.common import exception
 from zsbm_ironic.lab import (
     bench,
     daemon,
@@ -17,6 +16,7 @@ from zsbm_ironic.lab import (
     lifecycle,
     network,
 )
+from zsbm_ironic.lab import exception as lab_exception
 from zsbm_ironic.lab.emulator import client as clients
 
 ROGUE = 'rogue-dhcp'
@@ -109,5 +109,5 @@ def start_rogue_dhcp(lab: lifecycle.Lab) -> None:
     )
 
 
-def _wrong(what: str) -> exception.LabSettingInvalid:
-    return exception.LabSettingInvalid(where='zsbm-lab fault', what=what)
+def _wrong(what: str) -> lab_exception.LabSettingInvalid:
+    return lab_exception.LabSettingInvalid(where='zsbm-lab fault', what=what)

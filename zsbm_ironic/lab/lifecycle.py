@@ -16,7 +16,7 @@ import signal
 from typing import Any
 
 import zsbm_ironic
-from zsbm_ironic.common import artifacts, exception, process, progress
+from zsbm_ironic.common import artifacts, process, progress
 from zsbm_ironic.lab import (
     bench,
     cluster,
@@ -30,6 +30,7 @@ from zsbm_ironic.lab import (
     relay,
     stock,
 )
+from zsbm_ironic.lab import exception as lab_exception
 from zsbm_ironic.lab.images import os_image, ramdisk
 from zsbm_ironic.netboot import loaders as loaders_room
 
@@ -56,11 +57,11 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.second_group and self.conductors < 2:
-            raise exception.LabSettingInvalid(
+            raise lab_exception.LabSettingInvalid(
                 where='--second-group', what='it needs --conductors 2'
             )
         if self.stack == 'stock' and self.conductors > 1:
-            raise exception.LabSettingInvalid(
+            raise lab_exception.LabSettingInvalid(
                 where='--stack stock', what='it has one conductor'
             )
 
@@ -96,19 +97,23 @@ class Lab:
 
     def declared(self) -> list[machines.Declaration]:
         """Return the machines of this lab."""
-        plan = self.plan() or Plan()
-        source = plan.machines_file
-        return machines.load(
-            pathlib.Path(source) if source else None, self.folders.state
-        )
+        return machines.load(self._machines_file(), self.folders.state)
+
+    def machine_names(self) -> list[str]:
+        """Return the names of its machines; needs no rights, makes nothing."""
+        return machines.names(self._machines_file())
+
+    def _machines_file(self) -> pathlib.Path | None:
+        source = (self.plan() or Plan()).machines_file
+        return pathlib.Path(source) if source else None
 
     def built(self) -> Built:
         """Return ramdisk and loaders, built where missing.
 
         :raises ZsbmError: one of them cannot be built; the message says why.
         """
-        cache = artifacts.Artifacts(self.folders.cache)
-        built = ramdisk.build(cache, report=self.report)
+        cache = self._cache()
+        built = ramdisk.build(cache)
         held = dataclasses.replace(
             built,
             kernel=self._hold(built.kernel, built.digest),
@@ -116,7 +121,7 @@ class Lab:
         )
         return Built(
             held,
-            loaders_room.fetch(cache, report=self.report).folder,
+            loaders_room.fetch(cache).folder,
         )
 
     def os_image(self) -> os_image.OsImage:
@@ -124,11 +129,13 @@ class Lab:
 
         :raises ZsbmError: it cannot be built; the message says why.
         """
-        cache = artifacts.Artifacts(self.folders.cache)
-        image = os_image.build(cache, report=self.report)
+        image = os_image.build(self._cache())
         return dataclasses.replace(
             image, path=self._hold(image.path, image.digest)
         )
+
+    def _cache(self) -> artifacts.Artifacts:
+        return artifacts.Artifacts(self.folders.cache, report=self.report)
 
     def up(self, plan: Plan) -> None:
         """Bring everything up that does not run yet.
@@ -275,7 +282,7 @@ class Lab:
         self._displace()
         present = self.plan()
         if present not in (None, plan):
-            raise exception.LabSettingInvalid(
+            raise lab_exception.LabSettingInvalid(
                 where=self._plan_file,
                 what=f'this lab is {present}; take it away with '
                 '`zsbm-lab down --wipe` first',
@@ -300,7 +307,7 @@ class Lab:
         if any(
             other.supervisor.pid(name) for name in other.supervisor.names()
         ):
-            raise exception.LabSettingInvalid(
+            raise lab_exception.LabSettingInvalid(
                 where=owner,
                 what='this other lab is up; end it with '
                 f'`ZSBM_LAB_DIR={owner} zsbm-lab down`',

@@ -15,7 +15,7 @@ import secrets
 import tomllib
 from typing import Any
 
-from zsbm_ironic.common import exception
+from zsbm_ironic.lab import exception as lab_exception
 from zsbm_ironic.lab import layout, private
 from zsbm_ironic.machine import spec
 
@@ -84,25 +84,39 @@ def load(path: pathlib.Path | None, state: pathlib.Path) -> list[Declaration]:
     :param state: folder of the lab, where drawn passwords are kept.
     :raises LabSettingInvalid: the file is not as documented.
     """
-    source = path or DEFAULTS
-    try:
-        document = tomllib.loads(source.read_text())
-        entries = document['machine']
-        names = [str(entry['name']) for entry in entries]
-    except (OSError, KeyError, TypeError, tomllib.TOMLDecodeError) as exc:
-        raise exception.LabSettingInvalid(
-            where=source, what=f'no list of [[machine]] entries: {exc}'
-        ) from exc
-    passwords = _passwords(state / 'credentials.json', names)
+    entries = _entries(path)
+    passwords = _passwords(
+        state / 'credentials.json', [entry['name'] for entry in entries]
+    )
     machines = []
     for place, entry in enumerate(entries):
         try:
             machines.append(_declaration(place, entry, passwords))
         except (KeyError, TypeError, ValueError) as exc:
-            raise exception.LabSettingInvalid(
-                where=source, what=f'machine {names[place]}: {exc!r}'
+            raise lab_exception.LabSettingInvalid(
+                where=path or DEFAULTS,
+                what=f'machine {entry["name"]}: {exc!r}',
             ) from exc
     return machines
+
+
+def names(path: pathlib.Path | None) -> list[str]:
+    """Return the names of the declared machines; draws no passwords.
+
+    :raises LabSettingInvalid: the file is not as documented.
+    """
+    return [entry['name'] for entry in _entries(path)]
+
+
+def _entries(path: pathlib.Path | None) -> list[dict[str, Any]]:
+    source = path or DEFAULTS
+    try:
+        entries = tomllib.loads(source.read_text())['machine']
+        return [{**entry, 'name': str(entry['name'])} for entry in entries]
+    except (OSError, KeyError, TypeError, tomllib.TOMLDecodeError) as exc:
+        raise lab_exception.LabSettingInvalid(
+            where=source, what=f'no list of [[machine]] entries: {exc}'
+        ) from exc
 
 
 def _declaration(
@@ -112,7 +126,7 @@ def _declaration(
     if protocol not in PROTOCOLS:
         raise ValueError(f'bmc is {protocol!r}, not one of {PROTOCOLS}')
     return Declaration(
-        name=str(entry['name']),
+        name=entry['name'],
         firmware=spec.Firmware(entry.get('firmware', 'uefi')),
         arch=str(entry.get('arch', 'x86_64')),
         memory_mib=int(entry.get('memory_mib', 3072)),

@@ -9,6 +9,8 @@ qmp
     The monitor of a running machine.
 machine
     Power, boot order, media, links.
+exception
+    What can go wrong with it.
 """
 
 from zsbm_ironic.machine.machine import BootChoice, Machine

@@ -9,7 +9,7 @@ machine.
 
 from collections.abc import Iterator, Sequence
 
-from zsbm_ironic.common import exception
+from zsbm_ironic.machine import exception as machine_exception
 from zsbm_ironic.machine import firmware
 from zsbm_ironic.machine import spec as specs
 
@@ -145,7 +145,7 @@ def _storage(
     if sata and spec.arch != 'x86_64':
         yield from ('-device', 'ich9-ahci,id=ide')
     if sata > _AHCI_PORTS - 1:
-        raise exception.MachineInvalid(
+        raise machine_exception.MachineInvalid(
             machine=spec.name,
             what=f'{sata} sata disks',
             remedy=f'At most {_AHCI_PORTS - 1} fit beside the CD drive',

@@ -11,7 +11,7 @@ import os
 import pathlib
 import shutil
 
-from zsbm_ironic.common import exception
+from zsbm_ironic.machine import exception as machine_exception
 from zsbm_ironic.machine import spec as specs
 
 Firmware = specs.Firmware
@@ -70,7 +70,7 @@ def flash_for(spec: specs.MachineSpec) -> Flash | None:
     try:
         flash = _FLASH[spec.arch, spec.firmware]
     except KeyError:
-        raise exception.FirmwareMissing(
+        raise machine_exception.FirmwareMissing(
             machine=spec.name,
             firmware=f'{spec.firmware.value} for {spec.arch}',
             remedy='Declare firmware uefi for this architecture',
@@ -78,7 +78,7 @@ def flash_for(spec: specs.MachineSpec) -> Flash | None:
     flash = _preferred(flash)
     for path in (flash.code, flash.variables):
         if not path.is_file():
-            raise exception.FirmwareMissing(
+            raise machine_exception.FirmwareMissing(
                 machine=spec.name,
                 firmware=str(path),
                 remedy=f'Install the package {flash.package}',

@@ -17,8 +17,9 @@ import signal
 import time
 from collections.abc import Iterator
 
-from zsbm_ironic.common import exception, process
+from zsbm_ironic.common import process
 from zsbm_ironic.machine import accelerator, command, firmware, qmp
+from zsbm_ironic.machine import exception as machine_exception
 from zsbm_ironic.machine import spec as specs
 
 BootDevice = specs.BootDevice
@@ -257,7 +258,7 @@ class Machine:
     def _check(self) -> None:
         length = len(os.fsencode(self.spec.event_socket))
         if length > specs.SOCKET_PATH_BYTES:
-            raise exception.MachineInvalid(
+            raise machine_exception.MachineInvalid(
                 machine=self.spec.name,
                 what=f'state directory {self.spec.state_dir} is too long '
                 'for a unix socket',
@@ -265,7 +266,7 @@ class Machine:
             )
         for disk in self.spec.disks:
             if not disk.path.exists():
-                raise exception.MachineInvalid(
+                raise machine_exception.MachineInvalid(
                     machine=self.spec.name,
                     what=f'no disk image {disk.path}',
                     remedy='Create it before the machine is started',
@@ -305,7 +306,7 @@ class Machine:
                 os.kill(pid, number)
             if self.wait_off(_KILL_TIMEOUT_S / 2):
                 return
-        raise exception.MachineNotStopped(
+        raise machine_exception.MachineNotStopped(
             machine=self.spec.name, pid=pid, s=_KILL_TIMEOUT_S
         )
 

@@ -12,7 +12,7 @@ import types
 from collections.abc import Iterator
 from typing import Any, Self
 
-from zsbm_ironic.common import exception
+from zsbm_ironic.machine import exception as machine_exception
 
 
 class Monitor:
@@ -66,7 +66,7 @@ class Monitor:
                 if 'event' in answer:
                     self._events.append(answer)
                 elif 'error' in answer:
-                    raise exception.MachineRefused(
+                    raise machine_exception.MachineRefused(
                         command=command, answer=answer['error']['desc']
                     )
                 elif 'return' in answer:
@@ -104,5 +104,9 @@ class Monitor:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def _unreachable(self, exc: Exception) -> exception.MachineUnreachable:
-        return exception.MachineUnreachable(socket=self._path, answer=exc)
+    def _unreachable(
+        self, exc: Exception
+    ) -> machine_exception.MachineUnreachable:
+        return machine_exception.MachineUnreachable(
+            socket=self._path, answer=exc
+        )

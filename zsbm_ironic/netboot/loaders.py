@@ -83,28 +83,14 @@ def key() -> str:
     )
 
 
-def fetch(
-    cache: artifacts.Artifacts,
-    *,
-    refresh: bool = False,
-    report: progress.Progress | None = None,
-) -> Loaders:
+def fetch(cache: artifacts.Artifacts) -> Loaders:
     """Return the loaders, fetched first where they are not there yet.
 
-    :param refresh: fetch again, for example for a newer shim.
     :raises DownloadFailed: the mirror cannot be reached; try again.
     :raises BuildFailed: the mirror has no such package.
     """
-    report = report or progress.Progress()
     digest = key()
-    folder = cache.get(
-        'loaders',
-        digest,
-        lambda target: _fetch(target, report),
-        needs_bytes=NEEDED_BYTES,
-        refresh=refresh,
-        report=report,
-    )
+    folder = cache.get('loaders', digest, _fetch, needs_bytes=NEEDED_BYTES)
     versions = json.loads((folder / MANIFEST).read_text())
     return Loaders(
         folder,
@@ -185,7 +171,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         loaders = fetch(
-            artifacts.Artifacts(arguments.output), refresh=arguments.refresh
+            artifacts.Artifacts(arguments.output, refresh=arguments.refresh)
         )
     except exception.ZsbmError as exc:
         print(exc, file=sys.stderr)

@@ -14,7 +14,7 @@ from typing import Any
 
 from oslo_config import cfg
 
-from zsbm_ironic.common import exception
+from zsbm_ironic.common import completion, exception
 
 DESCRIPTION = """\
 Settings of a host for zsbm-ironic: print them, check them, leave again.
@@ -24,7 +24,9 @@ Nothing is ever changed.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; 0 is good, 1 is a failed check, 2 an error."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    completion.offer(parser)
+    arguments = parser.parse_args(argv)
     try:
         return int(arguments.run(arguments))
     except exception.ZsbmError as exc:

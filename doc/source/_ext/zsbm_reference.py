@@ -85,6 +85,8 @@ def summary(thing: Any) -> str:
 
 def errors() -> Iterator[tuple[str, str]]:
     """Yield (name, page) of each error, and of the list of all."""
+    for path in (TOP / 'zsbm_ironic').glob('*/exception.py'):
+        importlib.import_module(f'zsbm_ironic.{path.parent.name}.exception')
     listing = [title('Error messages')]
     listing.append(
         'Every error has a page: what it says, when, and what to do. '
@@ -102,9 +104,8 @@ def errors() -> Iterator[tuple[str, str]]:
 
 def _below(base: type[exception.ZsbmError]) -> Iterator[type]:
     for cls in base.__subclasses__():
-        if cls.__module__ == exception.__name__:
-            yield cls
-            yield from _below(cls)
+        yield cls
+        yield from _below(cls)
 
 
 def _error(cls: Any, advice: str) -> str:

@@ -19,7 +19,7 @@ BUILDER = """
 import pathlib, sys, time
 from zsbm_ironic.common import artifacts
 root, log, pause_s = sys.argv[1:]
-def build(target):
+def build(target, report):
     with open(log, 'a') as sink:
         sink.write('built\\n')
     (target / 'half').write_text('x')
@@ -30,7 +30,7 @@ artifacts.Artifacts(pathlib.Path(root)).get('kind', 'key', build)
 
 
 def write(name, content='x'):
-    return lambda target: (target / name).write_text(content)
+    return lambda target, report: (target / name).write_text(content)
 
 
 class TestDigest(base.BaseTestCase):
@@ -73,12 +73,13 @@ class TestArtifacts(base.BaseTestCase):
 
     def test_refresh_replaces_an_entry(self):
         self.cache.get('kind', 'key', write('old'))
-        found = self.cache.get('kind', 'key', write('new'), refresh=True)
+        again = artifacts.Artifacts(self.root, refresh=True)
+        found = again.get('kind', 'key', write('new'))
         self.assertEqual(['new'], os.listdir(found))
         self.assertEqual(['.lock', 'key'], self.names())
 
     def test_a_builder_that_fails_leaves_nothing(self):
-        def build(target):
+        def build(target, report):
             (target / 'half').touch()
             raise exception.BuildFailed(what='it', why='because')
 
@@ -126,7 +127,7 @@ class TestArtifacts(base.BaseTestCase):
         self.assertIn(str(self.root), str(found))
 
     def test_a_disk_that_runs_full_is_named(self):
-        def build(target):
+        def build(target, report):
             raise OSError(errno.ENOSPC, 'No space left on device')
 
         self.assertRaises(
@@ -135,7 +136,7 @@ class TestArtifacts(base.BaseTestCase):
         self.assertEqual(['.lock'], self.names())
 
     def test_a_program_that_met_a_full_disk_is_no_riddle(self):
-        def build(target):
+        def build(target, report):
             raise exception.BuildFailed(
                 what='it', why='mke2fs: No space left on device'
             )

@@ -1,23 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every error renders, and says to a person what STYLE asks for."""
 
+import importlib
+import pathlib
 import re
 import string
+import sys
 
 import testtools
 
+import zsbm_ironic
 from zsbm_ironic.common import exception
+
+# Common's, and those of rooms that have errors of their own.
+MODULES = [
+    importlib.import_module(f'zsbm_ironic.{path.parent.name}.exception')
+    for path in pathlib.Path(zsbm_ironic.__file__).parent.glob(
+        '*/exception.py'
+    )
+]
+CATEGORIES = (exception.Retry, exception.FixSettings, exception.GiveUp)
 
 
 def every(base: type[exception.ZsbmError]) -> list[type[exception.ZsbmError]]:
-    """Return all classes below `base` in this package."""
+    """Return all classes below `base`, whichever module they are in."""
     found = []
     for cls in base.__subclasses__():
         found += [cls, *every(cls)]
-    return [cls for cls in found if cls.__module__ == exception.__name__]
-
-
-CATEGORIES = (exception.Retry, exception.FixSettings, exception.GiveUp)
+    return found
 
 
 class ExceptionTest(testtools.TestCase):
@@ -53,6 +63,13 @@ class ExceptionTest(testtools.TestCase):
             self.assertNotIn(
                 cls.__doc__, {kind.__doc__ for kind in CATEGORIES}
             )
+
+    def test_every_error_is_in_the_tree_of_its_module(self) -> None:
+        self.assertLess(1, len(MODULES))
+        for cls in self.classes:
+            module = sys.modules[cls.__module__]
+            self.assertIn(module, MODULES, cls.__name__)
+            self.assertRegex(module.__doc__ or '', rf'\b{cls.__name__}\b')
 
     def test_messages_differ(self) -> None:
         templates = [cls.template for cls in self.classes]

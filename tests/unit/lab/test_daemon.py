@@ -11,8 +11,8 @@ import sys
 import fixtures
 import testtools
 
-from zsbm_ironic.common import exception
 from zsbm_ironic.lab import daemon
+from zsbm_ironic.lab import exception as lab_exception
 
 SLEEPER = (sys.executable, '-c', 'import time; time.sleep(60)')
 STUBBORN = (
@@ -78,14 +78,14 @@ class SupervisorTest(testtools.TestCase):
     def test_a_process_that_ends_at_once_shows_what_it_said(self):
         argv = (sys.executable, '-c', 'raise SystemExit("port taken")')
         failure = self.assertRaises(
-            exception.LabProcessFailed, self.start, argv
+            lab_exception.LabProcessFailed, self.start, argv
         )
         self.assertIn('port taken', str(failure))
         self.assertIsNone(self.supervisor.pid('one'))
 
     def test_a_process_that_is_never_ready_is_ended(self):
         self.assertRaises(
-            exception.LabProcessFailed,
+            lab_exception.LabProcessFailed,
             self.start,
             ready=lambda: False,
             ready_s=0.3,

@@ -8,7 +8,7 @@ import fixtures
 import testtools
 from testtools import matchers
 
-from zsbm_ironic.common import exception
+from zsbm_ironic.lab import exception as lab_exception
 from zsbm_ironic.lab import machines
 from zsbm_ironic.machine import spec
 
@@ -76,7 +76,7 @@ class LoadTest(testtools.TestCase):
             ('[[machine', 'machine'),
         ):
             failure = self.assertRaises(
-                exception.LabSettingInvalid, self.load, text
+                lab_exception.LabSettingInvalid, self.load, text
             )
             self.assertIn(part, str(failure))
             self.assertIn('machines.toml', str(failure))

@@ -6,8 +6,8 @@ import pathlib
 from oslotest import base
 
 from zsbm_ironic import machine
-from zsbm_ironic.common import exception
 from zsbm_ironic.machine import command
+from zsbm_ironic.machine import exception as machine_exception
 
 BootDevice = machine.BootDevice
 
@@ -87,12 +87,12 @@ class TestArguments(base.BaseTestCase):
             for number in range(6)
         )
         error = self.assertRaises(
-            exception.MachineInvalid, self._arguments, disks=disks
+            machine_exception.MachineInvalid, self._arguments, disks=disks
         )
         self.assertIn('6 sata disks', str(error))
 
     def test_no_bios_on_arm(self):
         error = self.assertRaises(
-            exception.FirmwareMissing, self._arguments, arch='aarch64'
+            machine_exception.FirmwareMissing, self._arguments, arch='aarch64'
         )
         self.assertIn('Declare firmware uefi', str(error))

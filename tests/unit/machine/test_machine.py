@@ -12,6 +12,7 @@ from oslotest import base
 
 from zsbm_ironic import machine
 from zsbm_ironic.common import exception, process
+from zsbm_ironic.machine import exception as machine_exception
 
 BootDevice = machine.BootDevice
 
@@ -150,8 +151,8 @@ class TestPower(MachineTestCase):
 
     def test_off_machine_refuses(self):
         made = self.machine()
-        self.assertRaises(exception.MachineUnreachable, made.reset)
-        self.assertRaises(exception.MachineUnreachable, made.nmi)
+        self.assertRaises(machine_exception.MachineUnreachable, made.reset)
+        self.assertRaises(machine_exception.MachineUnreachable, made.nmi)
         made.stop()
         made.kill()
 
@@ -164,7 +165,7 @@ class TestDevices(MachineTestCase):
         made.set_link(0, plugged=True)
         made.nmi()
         self.assertRaises(
-            exception.MachineRefused, made.set_link, 3, plugged=False
+            machine_exception.MachineRefused, made.set_link, 3, plugged=False
         )
         image = self.directory / 'image.iso'
         image.write_bytes(bytes(2048 * 16))
@@ -195,7 +196,7 @@ class TestRefusals(MachineTestCase):
         made = self.machine(
             disks=(machine.Disk('sata', self.directory / 'none'),)
         )
-        error = self.assertRaises(exception.MachineInvalid, made.start)
+        error = self.assertRaises(machine_exception.MachineInvalid, made.start)
         self.assertIn('no disk image', str(error))
 
     def test_long_state_directory(self):
@@ -203,7 +204,7 @@ class TestRefusals(MachineTestCase):
             'm1', machine.Firmware.BIOS, self.directory / ('x' * 100)
         )
         error = self.assertRaises(
-            exception.MachineInvalid, machine.Machine(spec).start
+            machine_exception.MachineInvalid, machine.Machine(spec).start
         )
         self.assertIn('too long', str(error))
 

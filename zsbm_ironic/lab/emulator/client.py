@@ -10,7 +10,8 @@ import pathlib
 import socket
 from typing import Any
 
-from zsbm_ironic.common import exception
+from zsbm_ironic.lab import exception as lab_exception
+from zsbm_ironic.machine import exception as machine_exception
 
 _CLIENT_TIMEOUT_S = 30
 
@@ -68,9 +69,11 @@ class Client:
                 with connection.makefile('rb') as lines:
                     answer: dict[str, Any] = json.loads(lines.readline())
         except (OSError, ValueError) as exc:
-            raise exception.MachineUnreachable(
+            raise machine_exception.MachineUnreachable(
                 socket=self._path, answer=exc
             ) from exc
         if not answer.pop('ok'):
-            raise exception.EmulatorRefused(request=do, answer=answer['error'])
+            raise lab_exception.EmulatorRefused(
+                request=do, answer=answer['error']
+            )
         return answer

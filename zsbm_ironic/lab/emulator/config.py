@@ -39,7 +39,7 @@ import pathlib
 from typing import Any
 
 from zsbm_ironic import machine as machine_room
-from zsbm_ironic.common import exception
+from zsbm_ironic.lab import exception as lab_exception
 from zsbm_ironic.lab.emulator.ipmi import IpmiSettings
 from zsbm_ironic.lab.emulator.redfish import RedfishSettings
 
@@ -77,7 +77,7 @@ def load(path: pathlib.Path) -> Config:
     try:
         return parse(json.loads(path.read_text()))
     except (OSError, ValueError, TypeError, KeyError) as exc:
-        raise exception.LabSettingInvalid(
+        raise lab_exception.LabSettingInvalid(
             where=path, what=f'{type(exc).__name__}: {exc}'
         ) from exc
 

@@ -20,6 +20,7 @@ from zsbm_ironic import machine as machine_room
 from zsbm_ironic.common import exception
 from zsbm_ironic.lab.emulator import chassis as chassis_room
 from zsbm_ironic.lab.emulator import sensors
+from zsbm_ironic.machine import exception as machine_exception
 from zsbm_ironic.machine import qmp
 
 LOG = logging.getLogger(__name__)
@@ -142,7 +143,7 @@ class QemuChassis:
                 if not override.persistent:
                     self.machine.set_boot(disk, persistent=True)
                 self.machine.set_boot(device, persistent=override.persistent)
-        except exception.MachineUnreachable as exc:
+        except machine_exception.MachineUnreachable as exc:
             # The machine powered off just now: its next start reads the
             # choice from its state directory.
             LOG.info('%s', exc)
@@ -234,7 +235,7 @@ class QemuChassis:
                 self._settling = None
 
     def _boot_used(self) -> None:
-        with contextlib.suppress(exception.MachineUnreachable):
+        with contextlib.suppress(machine_exception.MachineUnreachable):
             self.machine.boot_was_used()
 
     def _load(self) -> tuple[BootOverride, bool]:

@@ -6,7 +6,7 @@ import json
 import pathlib
 import sys
 
-from zsbm_ironic.common import artifacts, exception, progress
+from zsbm_ironic.common import artifacts, exception
 from zsbm_ironic.lab import layout
 from zsbm_ironic.lab.images import os_image, ramdisk
 from zsbm_ironic.netboot import loaders
@@ -15,21 +15,13 @@ WHATS = ('loaders', 'ramdisk', 'os')
 
 
 def build(
-    what: str,
-    cache: artifacts.Artifacts,
-    arguments: argparse.Namespace,
-    report: progress.Progress,
+    what: str, cache: artifacts.Artifacts, wheel: pathlib.Path | None
 ) -> object:
     """Build one of WHATS and return its description."""
     if what == 'ramdisk':
-        return ramdisk.build(
-            cache,
-            wheel=arguments.wheel,
-            refresh=arguments.refresh,
-            report=report,
-        )
+        return ramdisk.build(cache, wheel=wheel)
     builder = os_image.build if what == 'os' else loaders.fetch
-    return builder(cache, refresh=arguments.refresh, report=report)
+    return builder(cache)
 
 
 def main() -> int:
@@ -56,12 +48,11 @@ def main() -> int:
         help="build again, from the mirror's newest packages",
     )
     arguments = parser.parse_args()
-    cache = artifacts.Artifacts(arguments.cache)
-    report = progress.Progress()
+    cache = artifacts.Artifacts(arguments.cache, refresh=arguments.refresh)
     whats = WHATS if arguments.what == 'all' else (arguments.what,)
     try:
         results = {
-            what: vars(build(what, cache, arguments, report)) for what in whats
+            what: vars(build(what, cache, arguments.wheel)) for what in whats
         }
     except exception.ZsbmError as exc:
         print(exc, file=sys.stderr)

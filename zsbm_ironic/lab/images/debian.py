@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 
 from zsbm_ironic.common import apt, exception, process
+from zsbm_ironic.lab import exception as lab_exception
 
 RELEASE = 'bookworm'
 PYTHON_VERSION = '3.11'  # of that release
@@ -67,7 +68,7 @@ def bootstrap(
     """
     apt.require('mmdebstrap', 'mmdebstrap', what)
     if os.geteuid() != 0:
-        raise exception.RootNeeded(what=what)
+        raise lab_exception.RootNeeded(what=what)
     archives = target.with_name(f'{target.name}.sources')
     archives.write_text(
         '\n'.join(source.stanza() for source in apt.sources(RELEASE))

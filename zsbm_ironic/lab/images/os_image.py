@@ -127,39 +127,25 @@ class OsImage:
     digest: str
 
 
-def build(
-    cache: artifacts.Artifacts,
-    *,
-    refresh: bool = False,
-    report: progress.Progress | None = None,
-) -> OsImage:
+def build(cache: artifacts.Artifacts) -> OsImage:
     """Return the test OS image, built first where it is not there yet.
 
-    :param refresh: build anew, from the mirror's newest packages.
     :raises ToolMissing: a program is not installed.
     :raises DownloadFailed: the mirror cannot be reached.
     :raises BuildFailed: a package is missing or does not install.
     :raises DiskTooSmall: the cache folder is too full.
     """
-    report = report or progress.Progress()
     digest = key()
-    if not refresh and (found := cache.find(KIND, digest)):
+    if found := cache.find(KIND, digest):
         return _described(found)
     disk.check_tools(os_root.WHAT)
-    base = os_root.build(cache, report, refresh)
+    base = os_root.build(cache)
 
-    def assemble(target: pathlib.Path) -> None:
+    def assemble(target: pathlib.Path, report: progress.Progress) -> None:
         _assemble(target, base, digest, report)
 
     return _described(
-        cache.get(
-            KIND,
-            digest,
-            assemble,
-            needs_bytes=2000 << 20,
-            refresh=refresh,
-            report=report,
-        )
+        cache.get(KIND, digest, assemble, needs_bytes=2000 << 20)
     )
 
 

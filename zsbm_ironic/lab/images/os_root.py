@@ -57,22 +57,13 @@ def key() -> str:
     )
 
 
-def build(
-    cache: artifacts.Artifacts, report: progress.Progress, refresh: bool
-) -> pathlib.Path:
+def build(cache: artifacts.Artifacts) -> pathlib.Path:
     """Return the folder with ARCHIVE and PACKAGES.
 
     :raises DownloadFailed: the mirror cannot be reached.
     :raises BuildFailed: a package is missing or does not install.
     """
-    return cache.get(
-        KIND,
-        key(),
-        lambda target: _build(target, report),
-        needs_bytes=NEEDED_BYTES,
-        refresh=refresh,
-        report=report,
-    )
+    return cache.get(KIND, key(), _build, needs_bytes=NEEDED_BYTES)
 
 
 def _build(target: pathlib.Path, report: progress.Progress) -> None:

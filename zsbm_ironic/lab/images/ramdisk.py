@@ -71,19 +71,15 @@ def build(
     cache: artifacts.Artifacts,
     *,
     wheel: pathlib.Path | None = None,
-    refresh: bool = False,
-    report: progress.Progress | None = None,
 ) -> Ramdisk:
     """Return the deploy ramdisk, built first where it is not there yet.
 
     :param wheel: our package as a wheel; None: the files of the running one.
-    :param refresh: build the base anew, from the mirror's newest packages.
     :raises ToolMissing: a program is not installed.
     :raises DownloadFailed: mirror or index cannot be reached.
     :raises BuildFailed: a package or module is missing.
     :raises DiskTooSmall: the cache folder is too full.
     """
-    report = report or progress.Progress()
     files = payload.collect(wheel)
     base_key = ramdisk_base.key()
     own: dict[str, str | bytes] = {
@@ -96,26 +92,17 @@ def build(
         },
     }
     digest = artifacts.digest(own)
-    if not refresh and (found := cache.find(KIND, digest)):
+    if found := cache.find(KIND, digest):
         return _ramdisk(found)
     ramdisk_base.check_tools()
-    base = ramdisk_base.build(cache, report, refresh)
+    base = ramdisk_base.build(cache)
 
-    def assemble(target: pathlib.Path) -> None:
+    def assemble(target: pathlib.Path, report: progress.Progress) -> None:
         with report.step('ramdisk: our part'):
             _assemble(target, base, files, digest)
 
     needed = 2 * (base / ramdisk_base.ARCHIVE).stat().st_size
-    return _ramdisk(
-        cache.get(
-            KIND,
-            digest,
-            assemble,
-            needs_bytes=needed,
-            refresh=refresh,
-            report=report,
-        )
-    )
+    return _ramdisk(cache.get(KIND, digest, assemble, needs_bytes=needed))
 
 
 def _ramdisk(folder: pathlib.Path) -> Ramdisk:

@@ -17,7 +17,9 @@ from oslotest import base
 
 from zsbm_ironic import machine
 from zsbm_ironic.common import exception, process
+from zsbm_ironic.lab import exception as lab_exception
 from zsbm_ironic.lab.emulator import client, config
+from zsbm_ironic.machine import exception as machine_exception
 
 PATIENCE_S = 120
 ADDRESS = '127.0.0.1'
@@ -287,20 +289,20 @@ class TestControl(ProcessTestCase):
         self.start()
         for error in (
             self.assertRaises(
-                exception.EmulatorRefused, self.control.power, 'explode'
+                lab_exception.EmulatorRefused, self.control.power, 'explode'
             ),
             self.assertRaises(
-                exception.EmulatorRefused, self.control.reading, 'Luck', 7
+                lab_exception.EmulatorRefused, self.control.reading, 'Luck', 7
             ),
         ):
             self.assertIn('refused', str(error))
         error = self.assertRaises(
-            exception.EmulatorRefused, self.control.link, 0, plugged=False
+            lab_exception.EmulatorRefused, self.control.link, 0, plugged=False
         )
         self.assertIn('does not answer', str(error))
 
     def test_no_emulator(self):
         error = self.assertRaises(
-            exception.MachineUnreachable, self.control.status
+            machine_exception.MachineUnreachable, self.control.status
         )
         self.assertIn('control.sock', str(error))
