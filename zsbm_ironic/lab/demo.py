@@ -306,7 +306,7 @@ class Server:
             if state in ABORTED:
                 self.baremetal('node', 'abort', self.machine.name, check=False)
             if time.monotonic() > deadline:
-                raise exception.LabStepFailed(
+                raise lab_exception.LabStepFailed(
                     step='settle', machine=self.machine.name, error=str(state)
                 )
             time.sleep(2)
