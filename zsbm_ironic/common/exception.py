@@ -6,9 +6,7 @@
     ZsbmError
     |-- Retry          the next try may work: nothing has to be changed
     |   |-- ProcessTimedOut, DownloadFailed
-    |   |-- BmcUnreachable, BmcBusy, BmcUnconfirmed
-    |   |-- ConductorRestarted
-    |   `-- StatusApiUnreachable
+    |   `-- BmcUnreachable, BmcBusy, BmcUnconfirmed
     |-- FixSettings    a person has to change a setting, which is named
     |   |-- ToolMissing, AptSourcesMissing, DiskTooSmall
     |   |-- BmcSettingInvalid, BmcSettingMissing, BmcProtocolUnclear
@@ -16,10 +14,7 @@
     |   |-- BmcCertificateUntrusted, BmcCertificateChanged
     |   |-- NetbootSettingInvalid, NetbootRangeUsedUp
     |   |-- NetbootServiceDown, NetbootServiceFailing
-    |   |-- DesiredRecordInvalid, ForeignDhcpServer
-    |   |-- RamdiskUnsuitable, ImageNotForThisInterface, ImageUnreachable
-    |   |-- ConductorDiskFull, DeployStepFailed
-    |   `-- StatusHostUnsuitable, StatusConfigurationUnreadable
+    |   `-- DesiredRecordInvalid, ForeignDhcpServer
     `-- GiveUp         neither a retry nor a setting helps
         |-- ProcessFailed, BuildFailed
         `-- BmcUnsupported, BmcCommandFailed
@@ -27,8 +22,8 @@
 Plain exceptions that import no ironic: the drivers translate them, once, into
 ironic's own. A message says what, where, what the other side answered, and
 the remedy. Every class here is rendered by a unit test from `EXAMPLE`. What
-only the lab or a QEMU machine can meet grows on the same tree in
-`lab.exception` and `machine.exception`.
+only one room can meet grows on the same tree in `drivers.exception`,
+`lab.exception`, `machine.exception` and `status.exception`.
 """
 
 from typing import Any, ClassVar
@@ -303,35 +298,6 @@ class ForeignDhcpServer(FixSettings):
     EXAMPLE = {'servers': '198.51.100.77 (MAC 52:54:00:00:00:99)'}
 
 
-class RamdiskUnsuitable(FixSettings):
-    """The deploy ramdisk lacks our in-band part, or has an old one."""
-
-    template = (
-        'Node {node}: the deploy ramdisk has {found}; this conductor needs '
-        'version {wanted} or newer. Rebuild the ramdisk with this release in '
-        'it (pip install "zsbm-ironic[ramdisk]") and set it as driver_info '
-        'deploy_ramdisk or [conductor]deploy_ramdisk; or deploy this node '
-        'without it: openstack baremetal node set {node} --deploy-interface '
-        'direct.'
-    )
-    EXAMPLE = {
-        'node': 'web-3',
-        'found': 'in-band part 1.0',
-        'wanted': '1.2',
-    }
-
-
-class ImageNotForThisInterface(FixSettings):
-    """What the node is asked to boot is another deploy interface's job."""
-
-    template = (
-        'Node {node}: instance_info has {key} and no image_source. The '
-        'deploy interface zsbm writes an image to disk; to boot {key} set '
-        '--deploy-interface ramdisk, or give image_source.'
-    )
-    EXAMPLE = {'node': 'web-3', 'key': 'boot_iso'}
-
-
 class DownloadFailed(Retry):
     """Something could not be fetched from a mirror or index."""
 
@@ -388,97 +354,4 @@ class BuildFailed(GiveUp):
     EXAMPLE = {
         'what': 'the deploy ramdisk',
         'why': 'no module named ahci in kernel 6.1.0-56-amd64',
-    }
-
-
-class StatusHostUnsuitable(FixSettings):
-    """Settings cannot be worked out for this host."""
-
-    template = (
-        'No settings can be made for this host: {what}. Give it an address '
-        'on the provisioning network, or name the interface with '
-        '--interface.'
-    )
-    EXAMPLE = {'what': 'no IPv4 address on eth1'}
-
-
-class StatusConfigurationUnreadable(FixSettings):
-    """A configuration file cannot be read or has a value that is refused."""
-
-    template = (
-        'The configuration cannot be read: {problem}. Name the files of the '
-        'conductor with --config-file, and run as a user who may read them.'
-    )
-    EXAMPLE = {'problem': '/etc/ironic/ironic.conf: permission denied'}
-
-
-class StatusApiUnreachable(Retry):
-    """The Bare Metal API could not be asked."""
-
-    template = (
-        'The Bare Metal API did not answer: {problem}. Set OS_CLOUD or the '
-        'OS_* variables, as for `openstack baremetal node list`.'
-    )
-    EXAMPLE = {'problem': 'Auth plugin requires parameters: auth_url'}
-
-
-class ImageUnreachable(FixSettings):
-    """The conductor cannot reach the image that a node is to get."""
-
-    template = (
-        'Node {node}: image {image} cannot be had: {why} Correct '
-        'instance_info image_source, or make the image readable for this '
-        'conductor.'
-    )
-    EXAMPLE = {
-        'node': 'web-3',
-        'image': 'https://images.example.org/debian-12.qcow2',
-        'why': 'Got HTTP code 404 instead of 200 in response to HEAD request.',
-    }
-
-
-class ConductorDiskFull(FixSettings):
-    """The management node has no room for what a node is to boot or get."""
-
-    template = (
-        'Node {node}: the disk of conductor {conductor} is full: {why} Make '
-        'room there, or move [pxe]images_path, instance_master_path and '
-        'tftp_master_path, and [deploy]http_root, to a larger disk.'
-    )
-    EXAMPLE = {
-        'node': 'web-3',
-        'conductor': 'deploy-1',
-        'why': (
-            "Disk volume where '/var/lib/ironic/images' is located doesn't "
-            'have enough disk space. Required 900 MiB, only 12 MiB available '
-            'space present.'
-        ),
-    }
-
-
-class ConductorRestarted(Retry):
-    """A conductor died while it worked on a node; that work is lost."""
-
-    template = (
-        'Node {node}: conductor {conductor} was started again while it was at '
-        'work on this node, which is {state} now. That try is lost and '
-        'nothing else. Begin again: {again}'
-    )
-    EXAMPLE = {
-        'node': 'web-3',
-        'conductor': 'deploy-1',
-        'state': 'clean failed',
-        'again': 'openstack baremetal node manage web-3, then openstack '
-        'baremetal node provide web-3',
-    }
-
-
-class DeployStepFailed(FixSettings):
-    """A step in the ramdisk failed in a way that a person can mend."""
-
-    template = 'Node {node}: {what} {remedy}'
-    EXAMPLE = {
-        'node': 'web-3',
-        'what': 'Error verifying image checksum: ... failed to verify.',
-        'remedy': 'Correct instance_info image_checksum.',
     }

@@ -23,8 +23,9 @@ from ironic.drivers.modules import agent, agent_client
 from oslo_log import log
 from oslo_utils import strutils
 
-from zsbm_ironic.common import exception, ironic_compat
+from zsbm_ironic.common import ironic_compat
 from zsbm_ironic.drivers import events, filled_in, remedies, translate
+from zsbm_ironic.drivers import exception as drivers_exception
 from zsbm_ironic.ramdisk import version
 
 LOG = log.getLogger(__name__)
@@ -66,7 +67,7 @@ class ZsbmDeploy(agent.AgentDeploy):
             if info.get(key) and not info.get('image_source'):
                 raise ironic_exception.InvalidParameterValue(
                     str(
-                        exception.ImageNotForThisInterface(
+                        drivers_exception.ImageNotForThisInterface(
                             node=task.node.name or task.node.uuid, key=key
                         )
                     )
@@ -90,7 +91,7 @@ class ZsbmDeploy(agent.AgentDeploy):
             query = parse.urlsplit(source).query
             raise ironic_exception.InstanceDeployFailure(
                 str(
-                    exception.ImageUnreachable(
+                    drivers_exception.ImageUnreachable(
                         node=task.node.name or task.node.uuid,
                         image=_without_secrets(source),
                         why=why.replace(query, '***') + '.'
@@ -128,7 +129,7 @@ class ZsbmDeploy(agent.AgentDeploy):
             return
         remedy = remedies.remedy_for(node.last_error)
         if remedy:
-            failed = exception.DeployStepFailed(
+            failed = drivers_exception.DeployStepFailed(
                 node=node.name or node.uuid,
                 what=node.last_error,
                 remedy=remedy,
@@ -205,7 +206,7 @@ class ZsbmDeploy(agent.AgentDeploy):
         if problem:
             raise ironic_exception.InstanceDeployFailure(
                 str(
-                    exception.RamdiskUnsuitable(
+                    drivers_exception.RamdiskUnsuitable(
                         node=node.name or node.uuid,
                         found=problem,
                         wanted=MINIMUM_IN_BAND_VERSION,
@@ -269,7 +270,7 @@ def _with_remedy(
         return None
     return ironic_exception.InstanceDeployFailure(
         str(
-            exception.DeployStepFailed(
+            drivers_exception.DeployStepFailed(
                 node=node.name or node.uuid, what=str(exc), remedy=remedy
             )
         )

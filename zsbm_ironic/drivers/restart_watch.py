@@ -11,8 +11,9 @@ from typing import Any
 from ironic.common import states
 from ironic.conductor import utils as conductor_utils
 
-from zsbm_ironic.common import exception, ironic_compat
+from zsbm_ironic.common import ironic_compat
 from zsbm_ironic.conf import CONF
+from zsbm_ironic.drivers import exception as drivers_exception
 
 # The verbs that begin again, by the state in which ironic left the node.
 VERBS = {
@@ -49,7 +50,7 @@ def tell(node: Any) -> None:
     conductor_utils.node_history_record(
         node,
         event=str(
-            exception.ConductorRestarted(
+            drivers_exception.ConductorRestarted(
                 node=name,
                 conductor=CONF.host,
                 state=node.provision_state,

@@ -17,6 +17,7 @@ from ironic.common import exception as ironic_exception
 from ironic.conf import CONF
 
 from zsbm_ironic.common import exception
+from zsbm_ironic.drivers import exception as drivers_exception
 
 NO_ROOM = f'[Errno {errno.ENOSPC}]'
 
@@ -70,7 +71,7 @@ def no_room(node: Any, exc: BaseException) -> NoRoom | None:
             or (isinstance(cause, OSError) and cause.errno == errno.ENOSPC)
             or NO_ROOM in str(cause)
         ):
-            why = exception.ConductorDiskFull(
+            why = drivers_exception.ConductorDiskFull(
                 node=node.name or node.uuid,
                 conductor=CONF.host,
                 why=str(cause).rstrip('.') + '.',

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from zsbm_ironic.common import exception
+from zsbm_ironic.status import exception as status_exception
 
 EXTRA = 'pip install "zsbm-ironic[cli]"'
 
@@ -17,7 +18,7 @@ def connect() -> Any:
     try:
         import openstack
     except ImportError as exc:
-        raise exception.StatusApiUnreachable(
+        raise status_exception.StatusApiUnreachable(
             problem=f'openstacksdk is not installed: {EXTRA}'
         ) from exc
     with _translated():
@@ -52,6 +53,6 @@ class _translated:
         if isinstance(error, Exception) and not isinstance(
             error, exception.ZsbmError
         ):
-            raise exception.StatusApiUnreachable(
+            raise status_exception.StatusApiUnreachable(
                 problem=str(error) or type(error).__name__
             ) from error

@@ -15,6 +15,7 @@ from typing import Any
 from oslo_config import cfg
 
 from zsbm_ironic.common import completion, exception
+from zsbm_ironic.status import exception as status_exception
 
 DESCRIPTION = """\
 Settings of a host for zsbm-ironic: print them, check them, leave again.
@@ -123,7 +124,7 @@ def _configuration(
     try:
         conf = ironic_compat.configuration(files)
     except (cfg.Error, ValueError, OSError) as exc:
-        raise exception.StatusConfigurationUnreadable(
+        raise status_exception.StatusConfigurationUnreadable(
             problem=' '.join(str(exc).split())
         ) from exc
     for directory in conf.config_dirs if not files else ():

@@ -6,7 +6,8 @@ import ipaddress
 import json
 import shutil
 
-from zsbm_ironic.common import exception, process
+from zsbm_ironic.common import process
+from zsbm_ironic.status import exception as status_exception
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +69,7 @@ def provisioning_address(
             some = [one for one in found if one.interface == default] or found
             why = 'guessed: the first that fits; --interface chooses another'
     if not some:
-        raise exception.StatusHostUnsuitable(
+        raise status_exception.StatusHostUnsuitable(
             what=f'no IPv4 address on {interface or "any interface"}'
         )
     return some[0], why
