@@ -11,6 +11,7 @@ the result file. Called by bench_deploy_redfish and bench_deploy_ipmi.
 
 import argparse
 import dataclasses
+import itertools
 import json
 import os
 import pathlib
@@ -136,8 +137,8 @@ def _phases(
     marks = (began, on, dhcp, loader, ramdisk, write, again, ended)
     phases = {
         name: round(later - earlier, 2)
-        for name, earlier, later in zip(
-            comparison.PHASES, marks, marks[1:], strict=True
+        for name, (earlier, later) in zip(
+            comparison.PHASES, itertools.pairwise(marks), strict=True
         )
     }
     return {**phases, comparison.TOTAL: round(ended - began, 2)}
