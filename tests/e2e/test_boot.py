@@ -6,53 +6,29 @@ was loaded, found its network and reported to the API.
 """
 
 import datetime
+import pathlib
 import time
 
 from tests.e2e import base
+from zsbm_ironic.lab import lifecycle
 
 LOADER_S = 420
+NEWER_MACHINES = pathlib.Path(__file__).with_name('machines_newer_qemu.toml')
+NEWER_STATE = '/var/lib/zsbm-lab-test-newer-qemu'
 
 
-class BootTest(base.LabTest):
-    """One row for each kind of machine and of network."""
+class BootCase(base.LabTest):
+    """What the rows have in common."""
 
-    def test_nic_without_boot_rom(self):
-        server = self.manageable('no-boot-rom')
-        self.use_boot_interface(server, 'zsbm-pxe')
-        server.provision('inspect')
-        self.assertTrue(
-            self.fetched(server, 'tftp', 'x86-64-uefi'), self.timeline(server)
-        )
+    def assert_reaches_loader(self, name, architecture):
+        """Inspect a machine that our amd64 ramdisk cannot run on.
 
-    def test_uefi_http_boot(self):
-        server = self.manageable('no-boot-rom')
-        self.use_boot_interface(server, 'zsbm-http')
-        server.provision('inspect')
-        self.assertTrue(
-            self.fetched(server, 'http', 'x86-64-uefi'), self.timeline(server)
-        )
-        self.assertFalse(self.fetched(server, 'tftp', ''))
-
-    def test_relayed_subnet(self):
-        server = self.manageable('behind-relay')
-        server.provision('inspect')
-        events = self.timeline(server)
-        acknowledged = {
-            event['Detail'].split()[0]
-            for event in events
-            if event['Event'] == 'dhcp-ack'
-        }
-        self.assertTrue(acknowledged, events)
-        for address in acknowledged:
-            self.assertTrue(address.startswith('203.0.113.'), events)
-
-    def test_arm64_reaches_its_loader(self):
-        server = self.manageable('arm64')
-        self.addCleanup(
-            server.baremetal, 'node', 'abort', 'arm64', check=False
-        )
-        server.baremetal('node', 'inspect', 'arm64')
-        self.wait_for_script(server, 'arm64-uefi')
+        What is waited for is that its loader ran and asked for its script.
+        """
+        server = self.manageable(name)
+        self.addCleanup(server.baremetal, 'node', 'abort', name, check=False)
+        server.baremetal('node', 'inspect', name)
+        self.wait_for_script(server, architecture)
 
     def wait_for_script(self, server, architecture):
         """Wait until the loader was fetched and asked for its script."""
@@ -96,3 +72,66 @@ class BootTest(base.LabTest):
         server.baremetal(
             'node', 'set', server.machine.name, '--boot-interface', interface
         )
+
+
+class BootTest(BootCase):
+    """One row for each kind of machine and of network."""
+
+    def test_nic_without_boot_rom(self):
+        server = self.manageable('no-boot-rom')
+        self.use_boot_interface(server, 'zsbm-pxe')
+        server.provision('inspect')
+        self.assertTrue(
+            self.fetched(server, 'tftp', 'x86-64-uefi'), self.timeline(server)
+        )
+
+    def test_uefi_http_boot(self):
+        server = self.manageable('no-boot-rom')
+        self.use_boot_interface(server, 'zsbm-http')
+        server.provision('inspect')
+        self.assertTrue(
+            self.fetched(server, 'http', 'x86-64-uefi'), self.timeline(server)
+        )
+        self.assertFalse(self.fetched(server, 'tftp', ''))
+
+    def test_relayed_subnet(self):
+        server = self.manageable('behind-relay')
+        server.provision('inspect')
+        events = self.timeline(server)
+        acknowledged = {
+            event['Detail'].split()[0]
+            for event in events
+            if event['Event'] == 'dhcp-ack'
+        }
+        self.assertTrue(acknowledged, events)
+        for address in acknowledged:
+            self.assertTrue(address.startswith('203.0.113.'), events)
+
+    def test_arm64_reaches_its_loader(self):
+        self.assert_reaches_loader('arm64', 'arm64-uefi')
+
+
+class NewerQemuTest(BootCase):
+    """Machines for which the lab fetches a QEMU and firmware of its own.
+
+    A lab of their own as well: nobody else's waits for that.
+    """
+
+    plan = lifecycle.Plan(machines_file=str(NEWER_MACHINES))
+    state = NEWER_STATE
+
+    @classmethod
+    def setUpClass(cls):
+        base.make_room()
+        super().setUpClass()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.lab.down(wipe=True)
+        super().tearDownClass()
+
+    def test_riscv64_reaches_its_loader(self):
+        self.assert_reaches_loader('riscv64', 'riscv64-uefi')
+
+    def test_loongarch64_reaches_its_loader(self):
+        self.assert_reaches_loader('loongarch64', 'loongarch64-uefi')

@@ -14,6 +14,7 @@ import os
 import pathlib
 import re
 import shutil
+from collections.abc import Sequence
 
 from zsbm_ironic.common import exception, process
 
@@ -275,13 +276,42 @@ class PrivateApt:
             )
         except exception.ProcessFailed as exc:
             raise explain(exc, f'Debian package {wanted}') from exc
-        path = next(target.glob('*.deb'))
-        control = process.run(
-            ['dpkg-deb', '--field', path, 'Version'], timeout_s=30
-        )
-        return Downloaded(
-            path=path,
-            name=package,
-            version=control.stdout.strip(),
-            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        )
+        return _downloaded(next(target.glob('*.deb')))
+
+    def download_whole(self, packages: Sequence[str]) -> list[Downloaded]:
+        """Fetch the newest of packages with everything that they depend on.
+
+        This apt knows of no installed package, so nothing is left out because
+        the host has it.
+
+        :raises BuildFailed: there is no such package.
+        :raises DownloadFailed: one of them cannot be fetched.
+        """
+        try:
+            process.run(
+                [
+                    *('apt-get', *self._options, '-q', '--yes'),
+                    *('--no-install-recommends', '--download-only'),
+                    *('install', *packages),
+                ],
+                timeout_s=_DOWNLOAD_TIMEOUT_S,
+            )
+        except exception.ProcessFailed as exc:
+            what = f'Debian packages {" ".join(packages)}'
+            raise explain(exc, what) from exc
+        archives = self.folder / 'cache' / 'archives'
+        return [_downloaded(path) for path in sorted(archives.glob('*.deb'))]
+
+
+def _downloaded(path: pathlib.Path) -> Downloaded:
+    control = process.run(
+        ['dpkg-deb', '--show', '--showformat=${Package} ${Version}', path],
+        timeout_s=30,
+    )
+    name, version = control.stdout.split()
+    return Downloaded(
+        path=path,
+        name=name,
+        version=version,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+    )

@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from zsbm_ironic import machine as machine_room
-from zsbm_ironic.common import exception, process
+from zsbm_ironic.common import artifacts, exception, process, progress
 from zsbm_ironic.lab import daemon, ironic, layout, machines, private
 from zsbm_ironic.lab.emulator import client as clients
 from zsbm_ironic.lab.emulator import config
 from zsbm_ironic.lab.images import os_image
-from zsbm_ironic.machine import accelerator
+from zsbm_ironic.machine import accelerator, newer_qemu
 
 TIMEOUT_S = 60
 KVM = pathlib.Path('/dev/kvm')
@@ -32,9 +32,14 @@ def emulator_name(machine: machines.Declaration) -> str:
 
 
 def prepare(
-    machine: machines.Declaration, folders: layout.Layout
+    machine: machines.Declaration,
+    folders: layout.Layout,
+    report: progress.Progress,
 ) -> daemon.Daemon:
-    """Make disks and configuration and return the emulator's process."""
+    """Make disks and configuration and return the emulator's process.
+
+    :raises ZsbmError: what its architecture needs cannot be fetched.
+    """
     folder = folders.machines / machine.name
     ironic.folder(folder, OWN, 0o750)
     disks = [
@@ -54,10 +59,28 @@ def prepare(
             *('-m', 'zsbm_ironic.lab.emulator', str(path)),
         ),
         daemon.Identity(*OWN, groups, capabilities=('net_bind_service',)),
-        ironic.environment(folder),
+        _environment(machine.arch, folder, folders, report),
         # One that was killed leaves its file: it has to answer as well.
         ready=lambda: ready.exists() and bool(_ask(machine, folders)),
     )
+
+
+def _environment(
+    arch: str,
+    folder: pathlib.Path,
+    folders: layout.Layout,
+    report: progress.Progress,
+) -> Mapping[str, str]:
+    """Return the emulator's variables, which its machine inherits.
+
+    Only who declares a machine that needs a newer QEMU fetches one.
+    """
+    common = ironic.environment(folder)
+    if arch not in newer_qemu.ARCHITECTURES:
+        return common
+    cache = artifacts.Artifacts(folders.cache)
+    newer = newer_qemu.fetch(cache, report)
+    return {**common, **newer.environment(common['PATH'])}
 
 
 def client(

@@ -5,6 +5,8 @@ spec
     What the machine is made of.
 command, firmware, accelerator
     The command line: devices, firmware files, KVM or software.
+newer_qemu
+    QEMU and firmware that the host's release does not have.
 qmp
     The monitor of a running machine.
 machine

@@ -28,6 +28,12 @@ _BOARD = {
     'loongarch64': 'virt',
 }
 
+#: Firmware that, told an order, connects the named devices alone: not the
+#: source of random numbers, without which its network stack does not load,
+#: and so PXE is gone (https://github.com/tianocore/edk2/issues/12095).
+#: Told none, it connects everything.
+_NO_ORDER_FOR_NETWORK = ('riscv64', 'loongarch64')
+
 
 def boot_indexes(
     spec: specs.MachineSpec, order: Sequence[BootDevice]
@@ -35,9 +41,13 @@ def boot_indexes(
     """Return device id -> bootindex; devices not in `order` come after it.
 
     The CD drive is left out unless asked for: an empty one would cost the
-    firmware a time-out.
+    firmware a time-out. No device has an index where the firmware would lose
+    the network by it: its own order holds, disks that boot before network.
     """
     wanted = list(order)
+    network_first = wanted[:1] in ([BootDevice.NETWORK], [BootDevice.HTTP])
+    if network_first and spec.arch in _NO_ORDER_FOR_NETWORK:
+        return {}
     for device in (BootDevice.DISK, BootDevice.NETWORK):
         if device not in wanted:
             wanted.append(device)
@@ -95,12 +105,11 @@ def _base(spec: specs.MachineSpec, accelerator: str) -> Iterator[str]:
     yield from ('-machine', board, '-accel', accel, '-cpu', 'max')
     yield from ('-m', str(spec.memory_mib), '-smp', str(spec.cpus))
     yield from ('-uuid', str(spec.uuid))
-    if spec.arch in ('x86_64', 'aarch64'):
-        yield from (
-            '-smbios',
-            'type=1,manufacturer=zsbm,product=Emulated server,'
-            f'serial={spec.name},uuid={spec.uuid}',
-        )
+    yield from (
+        '-smbios',
+        'type=1,manufacturer=zsbm,product=Emulated server,'
+        f'serial={spec.name},uuid={spec.uuid}',
+    )
     yield from ('-object', 'rng-random,filename=/dev/urandom,id=rng0')
     yield from ('-device', 'virtio-rng-pci,rng=rng0')
     if spec.arch == 'x86_64':

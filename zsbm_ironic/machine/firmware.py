@@ -3,7 +3,8 @@
 
 Paths are those of Debian's ovmf, qemu-efi-aarch64, qemu-efi-riscv64 and
 qemu-efi-loongarch64 packages; a directory named by ZSBM_FIRMWARE_DIR is
-looked into first, for architectures whose package this host cannot install.
+looked into first, for architectures whose package this host cannot install
+(newer_qemu has these).
 """
 
 import dataclasses

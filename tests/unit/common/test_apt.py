@@ -121,3 +121,13 @@ class TestExplain(base.BaseTestCase):
             exception.ToolMissing, apt.require, 'no-such', 'pkg', 'a test'
         )
         self.assertIn('apt-get install pkg', str(error))
+
+
+class TestPrivateApt(base.BaseTestCase):
+    def test_it_knows_no_package_of_the_host(self):
+        folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        private = apt.PrivateApt(folder, 'trixie')
+        error = self.assertRaises(
+            exception.BuildFailed, private.download_whole, ['libc6']
+        )
+        self.assertIn('Debian packages libc6', str(error))

@@ -46,6 +46,15 @@ class TestBootIndexes(base.BaseTestCase):
         self.assertEqual(1, indexes['cd0'])
         self.assertEqual(2, indexes['disk0'])
 
+    def test_firmware_that_loses_the_network_by_an_order_is_told_none(self):
+        for arch in ('riscv64', 'loongarch64'):
+            spec = _spec(arch=arch)
+            for device in (BootDevice.NETWORK, BootDevice.HTTP):
+                self.assertEqual({}, command.boot_indexes(spec, [device]))
+            self.assertEqual(
+                1, command.boot_indexes(spec, [BootDevice.DISK])['disk0']
+            )
+
 
 class TestArguments(base.BaseTestCase):
     def _arguments(self, *order, accelerator='tcg', **changes):
