@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zsbm_ironic import machine as machine_room
-from zsbm_ironic.common import artifacts, exception, process, progress
+from zsbm_ironic.common import artifacts, exception, process
 from zsbm_ironic.lab import daemon, ironic, layout, machines, private
 from zsbm_ironic.lab.emulator import client as clients
 from zsbm_ironic.lab.emulator import config
@@ -34,7 +34,7 @@ def emulator_name(machine: machines.Declaration) -> str:
 def prepare(
     machine: machines.Declaration,
     folders: layout.Layout,
-    report: progress.Progress,
+    cache: artifacts.Artifacts,
 ) -> daemon.Daemon:
     """Make disks and configuration and return the emulator's process.
 
@@ -59,17 +59,14 @@ def prepare(
             *('-m', 'zsbm_ironic.lab.emulator', str(path)),
         ),
         daemon.Identity(*OWN, groups, capabilities=('net_bind_service',)),
-        _environment(machine.arch, folder, folders, report),
+        _environment(machine.arch, folder, cache),
         # One that was killed leaves its file: it has to answer as well.
         ready=lambda: ready.exists() and bool(_ask(machine, folders)),
     )
 
 
 def _environment(
-    arch: str,
-    folder: pathlib.Path,
-    folders: layout.Layout,
-    report: progress.Progress,
+    arch: str, folder: pathlib.Path, cache: artifacts.Artifacts
 ) -> Mapping[str, str]:
     """Return the emulator's variables, which its machine inherits.
 
@@ -78,8 +75,7 @@ def _environment(
     common = ironic.environment(folder)
     if arch not in newer_qemu.ARCHITECTURES:
         return common
-    cache = artifacts.Artifacts(folders.cache)
-    newer = newer_qemu.fetch(cache, report)
+    newer = newer_qemu.fetch(cache)
     return {**common, **newer.environment(common['PATH'])}
 
 

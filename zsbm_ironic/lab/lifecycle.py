@@ -151,7 +151,7 @@ class Lab:
             self._wire(plan, declared)
             self._make_ssh_key()
         for machine in declared:
-            self._start(bench.prepare(machine, self.folders, self.report))
+            self._start(bench.prepare(machine, self.folders, self._cache()))
         if any(nic.relayed for one in declared for nic in one.nics):
             self._start(relay.service())
         if plan.conductors == 1:

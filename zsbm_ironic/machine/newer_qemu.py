@@ -91,24 +91,13 @@ def key() -> str:
     )
 
 
-def fetch(
-    cache: artifacts.Artifacts, report: progress.Progress | None = None
-) -> NewerQemu:
+def fetch(cache: artifacts.Artifacts) -> NewerQemu:
     """Return the programs, fetched first where they are not there yet.
 
     :raises DownloadFailed: the mirror cannot be reached; try again.
     :raises BuildFailed: a package is missing there, or does not run here.
     """
-    report = report or progress.Progress()
-    return NewerQemu(
-        cache.get(
-            KIND,
-            key(),
-            lambda target: _fetch(target, report),
-            needs_bytes=NEEDED_BYTES,
-            report=report,
-        )
-    )
+    return NewerQemu(cache.get(KIND, key(), _fetch, needs_bytes=NEEDED_BYTES))
 
 
 def _fetch(target: pathlib.Path, report: progress.Progress) -> None:
