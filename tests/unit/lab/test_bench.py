@@ -7,8 +7,8 @@ import pathlib
 import fixtures
 from oslotest import base
 
-from zsbm_ironic.common import progress
-from zsbm_ironic.lab import bench, layout
+from zsbm_ironic.common import artifacts
+from zsbm_ironic.lab import bench
 from zsbm_ironic.machine import newer_qemu
 
 
@@ -16,12 +16,11 @@ class EnvironmentTest(base.BaseTestCase):
     def setUp(self):
         super().setUp()
         root = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
-        self.folders = layout.Layout(root / 'state', root / 'cache')
+        self.cache = artifacts.Artifacts(root / 'cache')
+        self.folder = root / 'state'
 
     def environment(self, arch):
-        return bench._environment(
-            arch, self.folders.state, self.folders, progress.Progress()
-        )
+        return bench._environment(arch, self.folder, self.cache)
 
     def test_most_machines_run_on_the_qemu_of_the_host(self):
         for arch in ('x86_64', 'aarch64'):
@@ -29,10 +28,10 @@ class EnvironmentTest(base.BaseTestCase):
             self.assertNotIn('ZSBM_FIRMWARE_DIR', found)
             self.assertNotIn(newer_qemu.KIND, found['PATH'])
         # Nor was anything fetched for them.
-        self.assertFalse(self.folders.cache.exists())
+        self.assertFalse(self.cache.root.exists())
 
     def test_others_find_theirs_first(self):
-        entry = self.folders.cache / newer_qemu.KIND / newer_qemu.key()
+        entry = self.cache.root / newer_qemu.KIND / newer_qemu.key()
         entry.mkdir(parents=True)
         for arch in newer_qemu.ARCHITECTURES:
             found = self.environment(arch)
