@@ -6,12 +6,14 @@ finds it warm. It has a state folder of its own, so that nobody's lab is
 touched. Needs root.
 """
 
+import http.client
 import json
 import os
 import pathlib
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import testtools
 
@@ -22,6 +24,10 @@ from zsbm_ironic.lab.images import os_image
 MACHINES = pathlib.Path(__file__).with_name('machines.toml')
 STATE = '/var/lib/zsbm-lab-test'
 POWER_S = 300
+HEADERS = {
+    'Content-Type': 'application/json',
+    'X-OpenStack-Ironic-API-Version': 'latest',
+}
 
 
 def make_room() -> None:
@@ -97,6 +103,25 @@ class LabTest(testtools.TestCase):
     def status(self) -> dict[str, object]:
         """Return what `zsbm-lab status -f json` prints."""
         return json.loads(self.zsbm_lab('status', '-f', 'json').stdout)
+
+    def api(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """Ask Ironic's API; return its status and answer."""
+
+        def ask() -> tuple[int, Any]:
+            connection = http.client.HTTPConnection(
+                layout.CONDUCTOR_ADDRESSES[0], layout.API_PORT, timeout=60
+            )
+            try:
+                connection.request(
+                    method, f'/v1/{path}', json.dumps(body or {}), HEADERS
+                )
+                answer = connection.getresponse()
+                text = answer.read()
+                return answer.status, json.loads(text) if text else {}
+            finally:
+                connection.close()
+
+        return network.call(ask)
 
     def node(self, server: demo.Server) -> dict[str, object]:
         """Return all fields of the server's node."""

@@ -6,7 +6,6 @@ baremetal node history list`; the time runs from the fault to the message.
 What only waits asks the API itself: a command takes seconds to start.
 """
 
-import http.client
 import json
 import time
 
@@ -23,10 +22,6 @@ POLL_S = 2
 LONGEST_S = 900
 # Slots of a BMC are few: what we leave open at most.
 SESSIONS = 2
-HEADERS = {
-    'Content-Type': 'application/json',
-    'X-OpenStack-Ironic-API-Version': 'latest',
-}
 WAITING = ('inspect wait', 'clean wait', 'wait call-back')
 
 
@@ -77,25 +72,6 @@ class FaultTest(base.LabTest):
             self.api('PUT', f'{node}/maintenance', {})
             self.until(lambda: self.api('DELETE', node)[0] < 300, 120, node)
         self.bmc(server).power('off')
-
-    def api(self, method, path, body=None):
-        """Ask Ironic's API; return its status and answer."""
-
-        def ask():
-            connection = http.client.HTTPConnection(
-                layout.CONDUCTOR_ADDRESSES[0], layout.API_PORT, timeout=60
-            )
-            try:
-                connection.request(
-                    method, f'/v1/{path}', json.dumps(body or {}), HEADERS
-                )
-                answer = connection.getresponse()
-                text = answer.read()
-                return answer.status, json.loads(text) if text else {}
-            finally:
-                connection.close()
-
-        return network.call(ask)
 
     def field(self, server, name):
         """Return one field of the server's node."""
