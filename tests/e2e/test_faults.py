@@ -329,11 +329,11 @@ class ManagementNodeFaultsTest(fault_case.FaultTest):
         self.assert_nothing_left(server)
 
     def larger_image(self):
-        """Return the test image for a disk of 2 GiB."""
+        """Return the test image for a disk of 6 GiB."""
         image = self.image()
         path = image.path.with_name('larger-for-test.qcow2')
         self.addCleanup(path.unlink, missing_ok=True)
         shutil.copy(image.path, path)
-        process.run(['qemu-img', 'resize', '-q', path, '2G'], timeout_s=60)
+        process.run(['qemu-img', 'resize', '-q', path, '6G'], timeout_s=60)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         return dataclasses.replace(image, path=path, sha256=digest)

@@ -31,6 +31,12 @@ REMEDIES = (
         'it and the ramdisk streams it to disk.',
     ),
     (
+        re.compile(r'No suitable device.* smaller than \d+B'),
+        'Every disk of this server is smaller than the agent takes by itself '
+        '(4 GiB): use a larger disk, or name this one by property '
+        'root_device.',
+    ),
+    (
         re.compile('No suitable device|No devices could be found'),
         'No disk matches: compare property root_device with the disks in '
         '"openstack baremetal node inventory save", and look at cables.',

@@ -50,6 +50,12 @@ class Remedies(base.BaseTestCase):
                 'image_download_source',
             ),
             ('No suitable device was found for deployment', 'root_device'),
+            (
+                'No suitable device was found for deployment - root device '
+                'hints were not provided and all found block devices are '
+                'smaller than 4294967296B.',
+                'use a larger disk',
+            ),
             ('Error downloading image: Download of image i', 'image_source'),
             ('No partitions found on the device /dev/sda', 'whole-disk'),
         ):
