@@ -98,6 +98,8 @@ class LabTest(testtools.TestCase):
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            # Who runs the tests in the background has it ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         ) as up:
             said = ''
             for line in up.stderr:
