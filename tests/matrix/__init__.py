@@ -8,6 +8,8 @@ checks
     many as it has tests.
 rows
     The whole matrix: the parts again, every end-to-end test, every benchmark.
+lanes
+    Rows of the matrix side by side, each in namespaces of its own.
 results
     One committed file a row, valid while the hash of the code is the one in
     it; which rows are green, failed, stale, missing.

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from tests.matrix import checks, parts, results, rows
+from tests.matrix import checks, lanes, parts, results, rows
 from zsbm_ironic.lab import network
 
 LAB_DOWN_S = 300
@@ -41,6 +41,14 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         '--again',
         action='store_true',
         help='with full: run green rows too',
+    )
+    parser.add_argument(
+        '--jobs',
+        type=int,
+        default=1,
+        metavar='N',
+        help='with full: so many rows side by side (root; about half a core '
+        'and 4 GB each); benchmarks follow, one by one',
     )
     parser.add_argument(
         '--profiles', action='store_true', help=argparse.SUPPRESS
@@ -142,7 +150,11 @@ def _run(arguments: argparse.Namespace) -> checks.Outcome:
         sys.exit(f'tools/test: {exc}')
     if arguments.status:
         return _status(some, results.tree_hash())
-    return _full(some, arguments.again)
+    if arguments.jobs == 1:
+        return _full(some, arguments.again)
+    total, alone = lanes.run(some, arguments.jobs, arguments.again)
+    total.add(_full(alone, arguments.again))
+    return total
 
 
 def _brings_lab_up(arguments: argparse.Namespace) -> bool:
