@@ -144,8 +144,7 @@ def _run(arguments: argparse.Namespace) -> checks.Outcome:
     if not arguments.full:
         return _sample(arguments.what)
     try:
-        group = arguments.row and arguments.row.partition('/')[0]
-        some = rows.chosen(rows.every(group), arguments.row)
+        some = rows.chosen(rows.every(), arguments.row)
     except ValueError as exc:
         sys.exit(f'tools/test: {exc}')
     if arguments.status:

@@ -101,6 +101,8 @@ def _run_one(
 ) -> tuple[str, checks.Outcome]:
     done = subprocess.run(  # noqa: S603 - a list, and never a shell's text
         [
+            # However this process dies, nothing of the lane outlives it.
+            *('setpriv', '--pdeathsig', 'KILL', '--'),
             *('unshare', '--mount', '--pid', '--fork', '--mount-proc'),
             *('--kill-child', 'sh', '-ec', ENTER, 'lane', str(lane)),
             *(sys.executable, '-m', 'tests.matrix', 'full', row.title),

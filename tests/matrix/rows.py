@@ -16,6 +16,7 @@ A row that measures something writes a JSON object into the file that the
 environment variable ZSBM_FIGURES names.
 """
 
+import ast
 import dataclasses
 import json
 import pathlib
@@ -76,20 +77,20 @@ def of_test(test_id: str) -> Row:
     )
 
 
-def every(group: str | None = None) -> list[Row]:
-    """Return all rows, or those of one group, in the order of running.
+def every() -> list[Row]:
+    """Return all rows, in the order of running.
 
-    Tests are looked for only where a group of them may be meant.
+    Tests are read from the files: importing them all takes seconds, for each
+    row of a matrix that is run side by side.
     """
     found = [
         Row('checks', part.name, part.checks)
         for part in parts.PARTS
         if part.name not in ('e2e', 'functional')
     ]
-    if group in (None, 'functional'):
-        found += _functional()
-    if group not in ('checks', 'functional', 'benchmark'):
-        found += [of_test(test_id) for test_id in checks.list_tests(E2E)]
+    found += [_functional(path.stem) for path in _modules(FUNCTIONAL)]
+    for path in _modules(E2E):
+        found += [of_test(test_id) for test_id in tests_in(path)]
     for path in sorted((checks.TOP / 'benchmarks').glob('bench_*.py')):
         module = f'benchmarks.{path.stem}'
         found.append(
@@ -102,25 +103,36 @@ def every(group: str | None = None) -> list[Row]:
     return found
 
 
-def _functional() -> list[Row]:
-    modules = {
-        test_id.rsplit('.', 2)[0] for test_id in checks.list_tests(FUNCTIONAL)
-    }
-    return [
-        Row(
-            'functional',
-            module.rsplit('.', 1)[-1].removeprefix('test_'),
-            (
-                checks.Tests(
-                    FUNCTIONAL,
-                    regex=rf'^{re.escape(module)}\.',
-                    serial=True,
-                    verbose=True,
-                ),
+def _modules(folder: str) -> list[pathlib.Path]:
+    return sorted((checks.TOP / folder).glob('test_*.py'))
+
+
+def tests_in(path: pathlib.Path) -> list[str]:
+    """Return the ids of the tests that a module defines."""
+    module = '.'.join(path.relative_to(checks.TOP).with_suffix('').parts)
+    return sorted(
+        f'{module}.{cls.name}.{function.name}'
+        for cls in ast.parse(path.read_text()).body
+        if isinstance(cls, ast.ClassDef)
+        for function in cls.body
+        if isinstance(function, ast.FunctionDef)
+        and function.name.startswith('test_')
+    )
+
+
+def _functional(module: str) -> Row:
+    return Row(
+        'functional',
+        module.removeprefix('test_'),
+        (
+            checks.Tests(
+                FUNCTIONAL,
+                regex=rf'^tests\.functional\.{module}\.',
+                serial=True,
+                verbose=True,
             ),
-        )
-        for module in sorted(modules)
-    ]
+        ),
+    )
 
 
 def chosen(rows: list[Row], pattern: str | None) -> list[Row]:

@@ -5,7 +5,7 @@ import pathlib
 
 import testtools
 
-from tests.matrix import parts, rows
+from tests.matrix import checks, parts, rows
 
 
 class RowsTest(testtools.TestCase):
@@ -28,6 +28,20 @@ class RowsTest(testtools.TestCase):
         some = [rows.of_test('tests.e2e.test_cycle.CycleTest.test_uefi')]
         error = self.assertRaises(ValueError, rows.chosen, some, 'cycles')
         self.assertIn('the groups are cycle', str(error))
+
+    def test_tests_are_those_that_the_runner_finds(self) -> None:
+        read = [
+            test_id
+            for path in rows._modules(rows.E2E)
+            for test_id in rows.tests_in(path)
+        ]
+        self.assertEqual(sorted(checks.list_tests(rows.E2E)), sorted(read))
+        modules = {
+            test_id.rsplit('.', 2)[0].rpartition('.test_')[2]
+            for test_id in checks.list_tests(rows.FUNCTIONAL)
+        }
+        found = {row.name for row in rows.every() if row.group == 'functional'}
+        self.assertEqual(modules, found)
 
     def test_profiles_of_all_parts_are_in_bindep(self) -> None:
         text = pathlib.Path(rows.checks.TOP, 'bindep.txt').read_text()
