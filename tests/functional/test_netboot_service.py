@@ -20,7 +20,8 @@ class TestAddresses(TestCase):
         self.bench.serve(mac, addresses=('198.51.100.77',))
         done = self.bench.inside(
             self.bench.machines,
-            *('udhcpc', '-i', 'eth0', '-n', '-q', '-f', '-s', '/bin/true'),
+            *('busybox', 'udhcpc', '-i', 'eth0'),
+            *('-n', '-q', '-f', '-s', '/bin/true'),
         )
         self.assertIn('lease of 198.51.100.77 obtained', done.stderr)
         self.assertEqual({'198.51.100.77': mac}, self.bench.status.leases())
@@ -278,8 +279,9 @@ class TestRelay(TestCase):
         )
         self.bench.run_in(
             relay,
-            *('dhcrelay', '-4', '-d', '-q', '-pf', '/dev/null'),
-            *('-iu', 'near', '-id', 'far', netboot_bench.SERVER),
+            *('dnsmasq', '--keep-in-foreground', '--conf-file=/dev/null'),
+            *('--port=0', '--user=root', '--log-facility=-', '--pid-file='),
+            f'--dhcp-relay=203.0.113.1,{netboot_bench.SERVER}',
         )
         mac = self.bench.mac_of(far)
         self.bench.serve(
