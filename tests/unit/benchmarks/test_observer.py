@@ -12,7 +12,7 @@ from benchmarks import observer
 MARK = b'process-of-this-test'
 SPIN = """
 import time
-while time.process_time() < 0.8: pass
+while time.process_time() < 1.5: pass
 """
 # Lives on after a child that is seen alive for a while.
 PARENT = """
@@ -44,8 +44,9 @@ class AccountingTest(testtools.TestCase):
         with observer.Accounting(of_this_test) as accounting:
             self.parent()
         spent_s = accounting.cpu_s()[observer.IRONIC]
-        self.assertGreater(spent_s, 0.7)
-        self.assertLess(spent_s, 1.4)
+        self.assertGreater(spent_s, 1.4)
+        # Two interpreters start as well; counted twice, it would be over 3.
+        self.assertLess(spent_s, 2.9)
         self.assertGreater(accounting.peak_bytes()[observer.IRONIC], 10**6)
 
     def test_work_before_does_not_count(self):
