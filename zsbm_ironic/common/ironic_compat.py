@@ -18,7 +18,7 @@ from ironic.common import exception as ironic_exception
 from ironic.conductor import manager as conductor_manager
 from ironic.conf import CONF
 from ironic.conf import opts as ironic_opts
-from ironic.drivers.modules import agent_client
+from ironic.drivers.modules import agent, agent_client
 from ironic.drivers.modules.redfish import utils as redfish_sessions
 from oslo_config import cfg
 from sushy import connector as sushy_connector
@@ -62,6 +62,17 @@ class PromptAgentClient(agent_client.AgentClient):
 def use_prompt_agent_client(task: Any) -> None:
     """Make the rest of `task` talk to the agent by PromptAgentClient."""
     task.cached_agent_client = PromptAgentClient()
+
+
+class AgentDeploy(agent.AgentDeploy):
+    """Upstream's agent deploy, of which one step more may be extended."""
+
+    def fill_in(self, task: Any) -> None:
+        """Write what is to be known of the image into instance_info."""
+        super()._update_instance_info(task)
+
+    def _update_instance_info(self, task: Any) -> None:
+        self.fill_in(task)
 
 
 def configuration(files: Sequence[str]) -> cfg.ConfigOpts:

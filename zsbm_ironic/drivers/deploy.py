@@ -19,7 +19,7 @@ from ironic.conductor import utils as conductor_lib
 from ironic.conf import CONF
 from ironic.drivers import base
 from ironic.drivers import utils as driver_lib
-from ironic.drivers.modules import agent, agent_client
+from ironic.drivers.modules import agent_client
 from oslo_log import log
 from oslo_utils import strutils
 
@@ -50,7 +50,7 @@ AWAITED_STATES = frozenset(
 )
 
 
-class ZsbmDeploy(agent.AgentDeploy):
+class ZsbmDeploy(ironic_compat.AgentDeploy):
     """Writes an image by the agent in the deploy ramdisk."""
 
     def validate(self, task: task_manager.TaskManager) -> None:
@@ -106,12 +106,12 @@ class ZsbmDeploy(agent.AgentDeploy):
                 raise
             raise told from exc
 
-    def _update_instance_info(self, task: task_manager.TaskManager) -> None:
+    def fill_in(self, task: task_manager.TaskManager) -> None:
         """Fill in what the image says, beginning at the operator's words."""
         given = filled_in.without(task.node.instance_info)
         task.node.instance_info = dict(given)
         try:
-            super()._update_instance_info(task)
+            super().fill_in(task)
         finally:
             # Upstream writes into the node as it goes, and fails in between.
             task.node.instance_info = filled_in.remember(

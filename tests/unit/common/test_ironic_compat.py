@@ -5,6 +5,7 @@ import inspect
 
 import fixtures
 from ironic.conductor import base_manager
+from ironic.drivers.modules import agent
 from ironic.drivers.modules.redfish import utils as redfish_sessions
 from oslotest import base
 
@@ -19,6 +20,14 @@ class TestRestart(base.BaseTestCase):
             base_manager.BaseConductorManager._correct_stuck_states
         )
         self.assertIn(ironic_compat.LOST_AT_RESTART, source)
+
+
+class TestAgentDeploy(base.BaseTestCase):
+    def test_prepare_still_fills_in_by_the_step_that_we_extend(self):
+        name = '_update_instance_info'
+        self.assertIn(name, vars(agent.AgentDeploy))
+        source = inspect.getsource(agent.CustomAgentDeploy.prepare)
+        self.assertIn(f'self.{name}(task)', source)
 
 
 class TestPinnedSessions(base.BaseTestCase):
