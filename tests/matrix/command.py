@@ -54,6 +54,8 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         '--profiles', action='store_true', help=argparse.SUPPRESS
     )
     arguments = parser.parse_intermixed_args(argv)
+    if arguments.jobs < 1:
+        parser.error('--jobs wants a number from 1')
     arguments.full = arguments.what[:1] == ['full']
     arguments.row = None
     if arguments.full:

@@ -10,7 +10,6 @@ is found by the next row of the lane and goes with the run. Called by
 """
 
 import contextlib
-import os
 import pathlib
 import queue
 import re
@@ -109,7 +108,6 @@ def _run_one(
             *(['--again'] if again else []),
         ],
         cwd=checks.TOP,
-        env=os.environ,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

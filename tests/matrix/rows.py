@@ -63,18 +63,17 @@ def of_test(test_id: str) -> Row:
     """Return the row of one end-to-end test."""
     plain = test_id.split('[')[0]
     module, _class, method = plain.rsplit('.', 2)
-    return Row(
+    return _row_of_tests(
         module.rsplit('.', 1)[-1].removeprefix('test_'),
         method.removeprefix('test_'),
-        (
-            checks.Tests(
-                E2E,
-                regex=rf'^{re.escape(plain)}(\[|$)',
-                serial=True,
-                verbose=True,
-            ),
-        ),
+        E2E,
+        rf'^{re.escape(plain)}(\[|$)',
     )
+
+
+def _row_of_tests(group: str, name: str, folder: str, regex: str) -> Row:
+    tests = checks.Tests(folder, regex=regex, serial=True, verbose=True)
+    return Row(group, name, (tests,))
 
 
 def every() -> list[Row]:
@@ -121,17 +120,11 @@ def tests_in(path: pathlib.Path) -> list[str]:
 
 
 def _functional(module: str) -> Row:
-    return Row(
+    return _row_of_tests(
         'functional',
         module.removeprefix('test_'),
-        (
-            checks.Tests(
-                FUNCTIONAL,
-                regex=rf'^tests\.functional\.{module}\.',
-                serial=True,
-                verbose=True,
-            ),
-        ),
+        FUNCTIONAL,
+        rf'^tests\.functional\.{module}\.',
     )
 
 
