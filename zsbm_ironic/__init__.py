@@ -17,6 +17,8 @@ netboot
     it, the loader per firmware and architecture, the timeline of a boot.
 machine
     Starts, watches and stops one QEMU machine.
+image
+    Whether an image boots on given hardware, and why not: `zsbm-image`.
 ramdisk
     The in-band steps: a hardware manager of ironic-python-agent.
 monitoring

@@ -37,6 +37,7 @@ LOADS = {
     ),
     'ramdisk': ('ironic_python_agent.hardware_managers',),
     'netboot': ('console_scripts:zsbm-netboot',),
+    'image': ('console_scripts:zsbm-image',),
     'cli': ('openstack.baremetal.v1',),
     'lab': ('console_scripts:zsbm-lab',),
 }
@@ -47,6 +48,7 @@ WITHOUT = {
     'conductor': ('ironic-python-agent', 'sushy-tools'),
     'ramdisk': ('ironic', 'pyghmi', 'openstacksdk'),
     'netboot': ('ironic', 'ironic-python-agent', 'pyghmi', 'openstacksdk'),
+    'image': ('ironic', 'ironic-python-agent', 'pyghmi', 'openstacksdk'),
     'cli': ('ironic', 'ironic-python-agent', 'pyghmi'),
 }
 
@@ -186,6 +188,9 @@ class ExtraTest(testtools.TestCase):
 
     def test_netboot(self) -> None:
         self._check('netboot')
+
+    def test_image(self) -> None:
+        self._check('image')
 
     def test_cli(self) -> None:
         self._check('cli')

@@ -28,10 +28,13 @@ class Limits:
 
     :ivar address_space_bytes: RLIMIT_AS.
     :ivar cpu_s: RLIMIT_CPU, in seconds.
+    :ivar file_bytes: RLIMIT_FSIZE: how long a file it may write; None is no
+        limit.
     """
 
     address_space_bytes: int
     cpu_s: int
+    file_bytes: int | None = None
 
     def apply(self) -> None:
         """Set the limits on the calling process (between fork and exec)."""
@@ -40,6 +43,10 @@ class Limits:
             (self.address_space_bytes, self.address_space_bytes),
         )
         resource.setrlimit(resource.RLIMIT_CPU, (self.cpu_s, self.cpu_s))
+        if self.file_bytes is not None:
+            resource.setrlimit(
+                resource.RLIMIT_FSIZE, (self.file_bytes, self.file_bytes)
+            )
 
 
 @dataclasses.dataclass(frozen=True)

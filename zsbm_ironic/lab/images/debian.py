@@ -55,6 +55,8 @@ def bootstrap(
     left_out: Sequence[str] = (),
     hooks: Sequence[str] = (),
     what: str,
+    release: str = RELEASE,
+    architecture: str = 'amd64',
 ) -> None:
     """Put Debian packages and what they need into `target`.
 
@@ -63,6 +65,9 @@ def bootstrap(
     :param left_out: further path patterns, as dpkg's path-exclude takes them.
     :param hooks: mmdebstrap options, for example `--customize-hook=...`.
     :param what: what is built, for error messages.
+    :param release: Debian's codename of it.
+    :param architecture: Debian's name of it; one that this machine does not
+        run needs qemu-user-static, unless no script runs.
     :raises DownloadFailed: the mirror cannot be reached.
     :raises BuildFailed: anything else went wrong.
     """
@@ -71,14 +76,14 @@ def bootstrap(
         raise lab_exception.RootNeeded(what=what)
     archives = target.with_name(f'{target.name}.sources')
     archives.write_text(
-        '\n'.join(source.stanza() for source in apt.sources(RELEASE))
+        '\n'.join(source.stanza() for source in apt.sources(release))
     )
     argv: list[str | os.PathLike[str]] = [
         'mmdebstrap',
         '--mode=root',
         f'--variant={variant}',
         '--format=directory',
-        '--architectures=amd64',
+        f'--architectures={architecture}',
         f'--include={",".join(packages)}',
     ]
     argv += [
@@ -86,7 +91,7 @@ def bootstrap(
         for pattern in (*PATHS_LEFT_OUT, *left_out)
     ]
     argv += [f'--aptopt={option}' for option in apt.host_options()]
-    argv += [*hooks, RELEASE, target, archives]
+    argv += [*hooks, release, target, archives]
     try:
         process.run(argv, timeout_s=_BOOTSTRAP_TIMEOUT_S)
     except exception.ProcessFailed as exc:

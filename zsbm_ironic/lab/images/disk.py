@@ -26,7 +26,7 @@ _TYPES = {
     'root': '4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709',
 }
 # What GRUB 2.06 reads: newer e2fsprogs turn on more.
-_EXT4_FEATURES = '^orphan_file,^metadata_csum_seed'
+EXT4_FEATURES = '^orphan_file,^metadata_csum_seed'
 _GRUB_MODULES = (
     'biosdisk part_gpt ext2 normal linux configfile search search_fs_uuid '
     'echo test serial terminal minicmd reboot halt ls cat'
@@ -91,11 +91,11 @@ def assemble(
         + ((start_mib, root_mib, 'root'),),
     )
     parts = (
-        (_esp(esp, work / 'esp.img'), esp_mib),
+        (make_esp(esp, work / 'esp.img'), esp_mib),
         (_root(root, root_uuid, root_mib, work / 'root.img'), start_mib),
     )
     for part, place_mib in parts:
-        _copy_sparse(part, image, place_mib * MIB)
+        copy_sparse(part, image, place_mib * MIB)
         part.unlink()
     embed(image, boot, core, first_mib * MIB // SECTOR)
     return size_bytes
@@ -164,12 +164,23 @@ def _partition(
     )
 
 
-def _esp(
-    files: Mapping[str, pathlib.Path], part: pathlib.Path
+def make_esp(
+    files: Mapping[str, pathlib.Path],
+    part: pathlib.Path,
+    size_mib: int = ESP_MIB,
+    serial: int | None = None,
 ) -> pathlib.Path:
+    """Write an EFI partition with these files and return its path.
+
+    :param files: by their path there.
+    :param serial: 32 bits that fstab knows the file system by.
+    """
     with part.open('wb') as sink:
-        sink.truncate(ESP_MIB * MIB)
-    process.run(['mformat', '-i', part, '-v', 'ESP', '::'], timeout_s=60)
+        sink.truncate(size_mib * MIB)
+    named = [] if serial is None else ['-N', f'{serial:08x}']
+    process.run(
+        ['mformat', '-i', part, '-v', 'ESP', *named, '::'], timeout_s=60
+    )
     folders = {
         folder
         for name in files
@@ -198,7 +209,7 @@ def _root(
             '-b',
             '4096',
             '-O',
-            _EXT4_FEATURES,
+            EXT4_FEATURES,
         ]
         + ['-U', str(root_uuid), '-L', 'root', '-m', '1', '-d', str(root)]
         + ['-E', 'lazy_itable_init=1', str(part), f'{root_mib}M'],
@@ -207,7 +218,7 @@ def _root(
     return part
 
 
-def _copy_sparse(
+def copy_sparse(
     source: pathlib.Path, target: pathlib.Path, offset: int
 ) -> None:
     """Copy `source` into `target` at an offset; holes stay holes."""

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a server is made of, as far as an operating system has to know it.
+
+Devices are named as the kernel names them to find a driver: by modalias
+(Documentation/process/... `modules.alias`), for example
+`pci:v00008086d000010D3sv00008086sd00000000bc02sc00i00`. So whether an image
+has the driver is asked of the image's own tables and never of a list of ours.
+Made from a name, a file, or the inventory of a node; nothing here is changed
+or kept.
+"""
+
+import dataclasses
+import enum
+import json
+import pathlib
+import re
+import tomllib
+from collections.abc import Mapping
+from typing import Any
+
+import jsonschema
+
+from zsbm_ironic.image import exception
+
+
+class Firmware(enum.Enum):
+    """How a server starts what is on its disk."""
+
+    BIOS = 'bios'
+    UEFI = 'uefi'
+
+
+@dataclasses.dataclass(frozen=True)
+class Nic:
+    """A network interface.
+
+    :ivar modalias: of its device.
+    :ivar mac: lower case, with colons; None where it does not matter.
+    """
+
+    modalias: str
+    mac: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Hardware:
+    """A server.
+
+    :ivar name: for messages.
+    :ivar architecture: as `uname -m` says it, for example x86_64.
+    :ivar disk: modaliases on the way from the bus to the root disk.
+    :ivar disk_bytes: size of the root disk, None where it does not matter.
+    """
+
+    name: str
+    architecture: str
+    firmware: Firmware
+    disk: tuple[str, ...]
+    nics: tuple[Nic, ...] = ()
+    disk_bytes: int | None = None
+
+
+# Bus, slot and class of PCI devices that stand for their kind: the class in
+# the last three fields is what makes most drivers take a device (PCI Code and
+# ID Assignment 1.11: 01.06.01 AHCI, 01.08.02 NVMe, 02.00.00 Ethernet).
+_AHCI = 'pci:v00008086d00002922sv00001AF4sd00001100bc01sc06i01'
+_NVME = 'pci:v00001B36d00000010sv00001AF4sd00001100bc01sc08i02'
+_VIRTIO_PCI = 'pci:v00001AF4d00001042sv00001AF4sd00001100bc01sc00i00'
+_VIRTIO_BLK = 'virtio:d00000002v00001AF4'
+_VIRTIO_NET = 'virtio:d00000001v00001AF4'
+_E1000E = 'pci:v00008086d000010D3sv00008086sd00000000bc02sc00i00'
+_SCSI_DISK = 'scsi:t-0x00'
+
+PROFILES = {
+    'bios-sata': Hardware(
+        'bios-sata',
+        'x86_64',
+        Firmware.BIOS,
+        (_AHCI, _SCSI_DISK),
+        (Nic(_E1000E),),
+    ),
+    'uefi-nvme': Hardware(
+        'uefi-nvme', 'x86_64', Firmware.UEFI, (_NVME,), (Nic(_E1000E),)
+    ),
+    'uefi-nvme-arm64': Hardware(
+        'uefi-nvme-arm64', 'aarch64', Firmware.UEFI, (_NVME,), (Nic(_E1000E),)
+    ),
+    'vm-bios': Hardware(
+        'vm-bios',
+        'x86_64',
+        Firmware.BIOS,
+        (_VIRTIO_PCI, _VIRTIO_BLK),
+        (Nic(_VIRTIO_NET),),
+    ),
+    'vm-uefi': Hardware(
+        'vm-uefi',
+        'x86_64',
+        Firmware.UEFI,
+        (_VIRTIO_PCI, _VIRTIO_BLK),
+        (Nic(_VIRTIO_NET),),
+    ),
+}
+
+_MODALIAS = {'type': 'string', 'pattern': r'^[a-z0-9_]+:\S{1,200}$'}
+SCHEMA = {
+    'type': 'object',
+    'additionalProperties': False,
+    'required': ['architecture', 'firmware', 'disk'],
+    'properties': {
+        'architecture': {'enum': ['x86_64', 'aarch64']},
+        'firmware': {'enum': [one.value for one in Firmware]},
+        'disk': {'type': 'array', 'minItems': 1, 'items': _MODALIAS},
+        'disk_bytes': {'type': 'integer', 'minimum': 1},
+        'nics': {
+            'type': 'array',
+            'items': {
+                'type': 'object',
+                'additionalProperties': False,
+                'required': ['modalias'],
+                'properties': {
+                    'modalias': _MODALIAS,
+                    'mac': {
+                        'type': 'string',
+                        'pattern': '^([0-9a-f]{2}:){5}[0-9a-f]{2}$',
+                    },
+                },
+            },
+        },
+    },
+}
+
+
+def of(name: str) -> Hardware:
+    """Return a profile, or what a TOML or JSON file describes.
+
+    :raises HardwareInvalid: neither, or not as SCHEMA says.
+    """
+    if name in PROFILES:
+        return PROFILES[name]
+    path = pathlib.Path(name)
+    try:
+        text = path.read_text()
+        data = (
+            json.loads(text) if path.suffix == '.json' else tomllib.loads(text)
+        )
+    except FileNotFoundError as exc:
+        raise exception.HardwareInvalid(
+            name=name,
+            problem=f'no such file, and none of {", ".join(PROFILES)}.',
+        ) from exc
+    except (OSError, ValueError) as exc:
+        raise exception.HardwareInvalid(name=name, problem=f'{exc}.') from exc
+    return from_mapping(name, data)
+
+
+def from_mapping(name: str, data: Any) -> Hardware:
+    """Return what JSON-like data describes.
+
+    :param name: for messages.
+    :raises HardwareInvalid: not as SCHEMA says.
+    """
+    try:
+        jsonschema.validate(data, SCHEMA)
+    except jsonschema.ValidationError as exc:
+        place = '.'.join(map(str, exc.absolute_path)) or 'description'
+        raise exception.HardwareInvalid(
+            name=name, problem=f'{place}: {exc.message}.'
+        ) from exc
+    return Hardware(
+        name=name,
+        architecture=data['architecture'],
+        firmware=Firmware(data['firmware']),
+        disk=tuple(data['disk']),
+        nics=tuple(Nic(**nic) for nic in data.get('nics', ())),
+        disk_bytes=data.get('disk_bytes'),
+    )
+
+
+def from_inventory(
+    name: str, inventory: Mapping[str, Any], root_disk: str | None = None
+) -> Hardware:
+    """Return the server that an inspection found.
+
+    The inventory of ironic-python-agent names no disk controller: what the
+    disk is called and where it hangs says its kind.
+
+    :param inventory: `openstack baremetal node inventory save`, its part
+        `inventory`.
+    :param root_disk: device name, for example /dev/sda; the smallest disk
+        of at least 4 GiB, as the agent chooses it, where it is None.
+    :raises HardwareInvalid: a field that is needed is not there.
+    """
+    try:
+        disks = inventory['disks']
+        if root_disk is None:
+            disk = min(
+                (one for one in disks if one['size'] >= 4 << 30),
+                key=lambda one: one['size'],
+            )
+        else:
+            disk = next(one for one in disks if one['name'] == root_disk)
+        return Hardware(
+            name=name,
+            architecture=inventory['cpu']['architecture'],
+            firmware=Firmware(inventory['boot']['current_boot_mode']),
+            disk=_way_to(disk),
+            nics=tuple(
+                nic for one in inventory['interfaces'] if (nic := _nic(one))
+            ),
+            disk_bytes=disk['size'],
+        )
+    except (KeyError, TypeError, ValueError, StopIteration) as exc:
+        raise exception.HardwareInvalid(
+            name=name,
+            problem=f'its inventory has no usable {exc}; inspect it again.',
+        ) from exc
+
+
+def _way_to(disk: Mapping[str, Any]) -> tuple[str, ...]:
+    path = disk.get('by_path') or ''
+    if 'nvme' in disk['name']:
+        return (_NVME,)
+    if '/vd' in disk['name']:
+        return (_VIRTIO_PCI, _VIRTIO_BLK)
+    if '-ata-' in path:
+        return (_AHCI, _SCSI_DISK)
+    return (_SCSI_DISK,)
+
+
+def _nic(interface: Mapping[str, Any]) -> Nic | None:
+    vendor, product = interface.get('vendor'), interface.get('product')
+    if not vendor or not product:
+        return None
+    mac = interface['mac_address'].lower()
+    if vendor == '0x1af4':
+        return Nic(_VIRTIO_NET, mac)
+    hexadecimal = re.compile(r'0x([0-9a-fA-F]{4})\Z')
+    numbers = [hexadecimal.match(word) for word in (vendor, product)]
+    if None in numbers:
+        return None
+    first, second = (int(match[1], 16) for match in numbers if match)
+    return Nic(
+        f'pci:v{first:08X}d{second:08X}sv{0:08X}sd{0:08X}bc02sc00i00', mac
+    )
