@@ -7,7 +7,6 @@ Reads what GRUB's own driver does not: newer features, types and links.
 import functools
 import pathlib
 import re
-import tempfile
 
 from zsbm_ironic.common import exception as common_exception
 from zsbm_ironic.common import process
@@ -32,7 +31,7 @@ class ExtTree:
 
     def __init__(self, image: pathlib.Path, offset_bytes: int) -> None:
         self._device = f'{image}?offset={offset_bytes}'
-        self._name = image.name
+        self.name = image.name
         self._look = functools.cache(self._stat)
 
     def entry(self, path: str) -> tree.Entry | None:
@@ -62,24 +61,8 @@ class ExtTree:
         wrong = said.partition('\n')[2].strip()
         if wrong:
             raise exception.ImageDamaged(
-                image=self._name, what=path, why=wrong.splitlines()[0]
+                image=self.name, what=path, why=wrong.splitlines()[0]
             )
-
-    def read(self, path: str) -> bytes:
-        """Return a small file's content."""
-        found = self.entry(path)
-        if found is None or found.kind is not tree.Kind.FILE:
-            raise FileNotFoundError(path)
-        if found.size_bytes > tree.TEXT_BYTES:
-            raise exception.ImageDamaged(
-                image=self._name,
-                what=path,
-                why=f'{found.size_bytes} bytes are more than such a file has',
-            )
-        with tempfile.TemporaryDirectory() as folder:
-            copy = pathlib.Path(folder, 'copy')
-            self.copy(path, copy)
-            return copy.read_bytes()
 
     def _place(self, path: str, kind: tree.Kind) -> str | None:
         place = tree.resolve(self._look, path)
@@ -115,7 +98,7 @@ class ExtTree:
             )
         except common_exception.ZsbmError as exc:
             raise exception.ImageDamaged(
-                image=self._name, what='an ext file system', why=str(exc)
+                image=self.name, what='an ext file system', why=str(exc)
             ) from exc
 
 

@@ -9,7 +9,6 @@ them.
 import functools
 import pathlib
 import re
-import tempfile
 
 from zsbm_ironic.common import exception as common_exception
 from zsbm_ironic.common import process
@@ -20,25 +19,26 @@ _ABSENT = re.compile(r'not found|not a directory|not a regular file')
 
 
 class GrubTree:
-    """One file system in raw images.
+    """One file system in a raw image.
 
-    :param images: raw; several where a volume group has several disks.
+    :param image: raw.
     :param device: GRUB's name of it, for example `loop0,msdos1` or
         `lvm/vg-root`.
     :param prefix: folder that is its root, for example a subvolume.
     """
 
     def __init__(
-        self, images: tuple[pathlib.Path, ...], device: str, prefix: str = ''
+        self, image: pathlib.Path, device: str, prefix: str = ''
     ) -> None:
-        self._images = images
+        self.name = image.name
+        self._image = image
         self._device = device
         self._prefix = prefix.rstrip('/')
         self._list = functools.cache(self._listed)
 
     def below(self, prefix: str) -> 'GrubTree':
         """Return the same file system with a folder as its root."""
-        return GrubTree(self._images, self._device, prefix)
+        return GrubTree(self._image, self._device, prefix)
 
     def entry(self, path: str) -> tree.Entry | None:
         """Return what is at a path."""
@@ -57,22 +57,6 @@ class GrubTree:
         if found is None or found.kind is not tree.Kind.FILE:
             raise FileNotFoundError(path)
         self._run('cp', self._full(path), str(target))
-
-    def read(self, path: str) -> bytes:
-        """Return a small file's content."""
-        found = self.entry(path)
-        if found is None or found.kind is not tree.Kind.FILE:
-            raise FileNotFoundError(path)
-        if found.size_bytes > tree.TEXT_BYTES:
-            raise exception.ImageDamaged(
-                image=self._images[0].name,
-                what=path,
-                why=f'{found.size_bytes} bytes are more than such a file has',
-            )
-        with tempfile.TemporaryDirectory() as folder:
-            copy = pathlib.Path(folder, 'copy')
-            self._run('cp', self._full(path), str(copy))
-            return copy.read_bytes()
 
     def _full(self, path: str) -> str:
         place = pathlib.PurePosixPath('/', path)
@@ -96,28 +80,24 @@ class GrubTree:
         return entries
 
     def _run(self, *words: str) -> process.Completed:
-        return run(self._images, *words)
+        return run(self._image, *words)
 
 
-def run(images: tuple[pathlib.Path, ...], *words: str) -> process.Completed:
+def run(image: pathlib.Path, *words: str) -> process.Completed:
     """Run one command of grub-fstest.
 
     :raises FileNotFoundError: what it was asked for is not there.
     :raises ImageDamaged: it failed otherwise.
     """
-    argv: list[str | pathlib.Path] = ['grub-fstest']
-    if len(images) > 1:
-        argv.append(f'--diskcount={len(images)}')
-    argv += [*(image.absolute() for image in images), *words]
     try:
         done = process.run(
-            argv,
+            ['grub-fstest', image.absolute(), *words],
             timeout_s=limits.READ_S,
             limits=limits.READER,
             check=False,
         )
     except common_exception.ZsbmError as exc:
-        raise _damaged(images, str(exc)) from exc
+        raise _damaged(image, str(exc)) from exc
     errors = [
         line.partition('error: ')[2]
         for line in done.stderr.splitlines()
@@ -128,12 +108,10 @@ def run(images: tuple[pathlib.Path, ...], *words: str) -> process.Completed:
     why = (errors or [f'exit status {done.returncode}'])[-1].rstrip('.')
     if _ABSENT.search(why):
         raise FileNotFoundError(words[-1])
-    raise _damaged(images, why)
+    raise _damaged(image, why)
 
 
-def _damaged(
-    images: tuple[pathlib.Path, ...], why: str
-) -> exception.ImageDamaged:
+def _damaged(image: pathlib.Path, why: str) -> exception.ImageDamaged:
     return exception.ImageDamaged(
-        image=images[0].name, what='a file system', why=why
+        image=image.name, what='a file system', why=why
     )

@@ -2,20 +2,17 @@
 """What a server is made of, as far as an operating system has to know it.
 
 Devices are named as the kernel names them to find a driver: by modalias
-(Documentation/process/... `modules.alias`), for example
+(MODULE_DEVICE_TABLE, modules.alias), for example
 `pci:v00008086d000010D3sv00008086sd00000000bc02sc00i00`. So whether an image
 has the driver is asked of the image's own tables and never of a list of ours.
-Made from a name, a file, or the inventory of a node; nothing here is changed
-or kept.
+Made from a name or a file; nothing here is changed or kept.
 """
 
 import dataclasses
 import enum
 import json
 import pathlib
-import re
 import tomllib
-from collections.abc import Mapping
 from typing import Any
 
 import jsonschema
@@ -173,72 +170,4 @@ def from_mapping(name: str, data: Any) -> Hardware:
         disk=tuple(data['disk']),
         nics=tuple(Nic(**nic) for nic in data.get('nics', ())),
         disk_bytes=data.get('disk_bytes'),
-    )
-
-
-def from_inventory(
-    name: str, inventory: Mapping[str, Any], root_disk: str | None = None
-) -> Hardware:
-    """Return the server that an inspection found.
-
-    The inventory of ironic-python-agent names no disk controller: what the
-    disk is called and where it hangs says its kind.
-
-    :param inventory: `openstack baremetal node inventory save`, its part
-        `inventory`.
-    :param root_disk: device name, for example /dev/sda; the smallest disk
-        of at least 4 GiB, as the agent chooses it, where it is None.
-    :raises HardwareInvalid: a field that is needed is not there.
-    """
-    try:
-        disks = inventory['disks']
-        if root_disk is None:
-            disk = min(
-                (one for one in disks if one['size'] >= 4 << 30),
-                key=lambda one: one['size'],
-            )
-        else:
-            disk = next(one for one in disks if one['name'] == root_disk)
-        return Hardware(
-            name=name,
-            architecture=inventory['cpu']['architecture'],
-            firmware=Firmware(inventory['boot']['current_boot_mode']),
-            disk=_way_to(disk),
-            nics=tuple(
-                nic for one in inventory['interfaces'] if (nic := _nic(one))
-            ),
-            disk_bytes=disk['size'],
-        )
-    except (KeyError, TypeError, ValueError, StopIteration) as exc:
-        raise exception.HardwareInvalid(
-            name=name,
-            problem=f'its inventory has no usable {exc}; inspect it again.',
-        ) from exc
-
-
-def _way_to(disk: Mapping[str, Any]) -> tuple[str, ...]:
-    path = disk.get('by_path') or ''
-    if 'nvme' in disk['name']:
-        return (_NVME,)
-    if '/vd' in disk['name']:
-        return (_VIRTIO_PCI, _VIRTIO_BLK)
-    if '-ata-' in path:
-        return (_AHCI, _SCSI_DISK)
-    return (_SCSI_DISK,)
-
-
-def _nic(interface: Mapping[str, Any]) -> Nic | None:
-    vendor, product = interface.get('vendor'), interface.get('product')
-    if not vendor or not product:
-        return None
-    mac = interface['mac_address'].lower()
-    if vendor == '0x1af4':
-        return Nic(_VIRTIO_NET, mac)
-    hexadecimal = re.compile(r'0x([0-9a-fA-F]{4})\Z')
-    numbers = [hexadecimal.match(word) for word in (vendor, product)]
-    if None in numbers:
-        return None
-    first, second = (int(match[1], 16) for match in numbers if match)
-    return Nic(
-        f'pci:v{first:08X}d{second:08X}sv{0:08X}sd{0:08X}bc02sc00i00', mac
     )

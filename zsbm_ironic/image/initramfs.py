@@ -67,15 +67,6 @@ class Contents:
         """Return whether it has a module for a kernel."""
         return module in self.modules.get(release, frozenset())
 
-    @property
-    def maker(self) -> str | None:
-        """Return `dracut`, `initramfs-tools`, or None where it shows not."""
-        if any('dracut' in name for name in self.names):
-            return 'dracut'
-        if 'scripts/functions' in self.names:
-            return 'initramfs-tools'
-        return None
-
 
 def contents(path: pathlib.Path) -> Contents:
     """Read an initramfs.

@@ -18,6 +18,7 @@ class JoinedTree:
     """
 
     def __init__(self, mounts: Mapping[str, tree.Tree]) -> None:
+        self.name = mounts['/'].name
         self.mounts = dict(
             sorted(mounts.items(), key=lambda one: len(one[0]), reverse=True)
         )
@@ -36,11 +37,6 @@ class JoinedTree:
         """Copy a file's content out."""
         files, place = self._place(path)
         files.copy(place, target)
-
-    def read(self, path: str) -> bytes:
-        """Return a small file's content."""
-        files, place = self._place(path)
-        return files.read(place)
 
     def _place(self, path: str) -> tuple[tree.Tree, str]:
         whole = pathlib.PurePosixPath('/', path)

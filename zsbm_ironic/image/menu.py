@@ -46,14 +46,6 @@ class Entry:
                 value = rest
         return value
 
-    def values(self, name: str) -> list[str]:
-        """Return all values of a parameter that may be there often."""
-        return [
-            word.partition('=')[2]
-            for word in self.parameters
-            if word.startswith(f'{name}=')
-        ]
-
 
 def default(files: tree.Tree) -> Entry | None:
     """Return the entry that boots; None where no menu can be read."""

@@ -33,16 +33,11 @@ _MACHINES = {
 _PROGRAMS = ('/bin/sh', '/usr/bin/sh', '/sbin/init', '/usr/bin/env')
 # Subvolumes that distributions make the root of: Debian, Ubuntu and openSUSE,
 # Fedora.
-_SUBVOLUMES = ('', '/@rootfs', '/@', '/root')
+_SUBVOLUMES = ('/@rootfs', '/@', '/root')
+_IFUPDOWN = re.compile(r'^\s*(?:auto|allow-\S+|iface)\s+(\S+)', re.M)
 _NAMES = (
-    (
-        '/etc/network/interfaces',
-        re.compile(r'^\s*(?:auto|allow-\S+|iface)\s+(\S+)', re.M),
-    ),
-    (
-        '/etc/network/interfaces.d',
-        re.compile(r'^\s*(?:auto|allow-\S+|iface)\s+(\S+)', re.M),
-    ),
+    ('/etc/network/interfaces', _IFUPDOWN),
+    ('/etc/network/interfaces.d', _IFUPDOWN),
     ('/etc/netplan', re.compile(r'^ {2,8}([a-z][a-z0-9]{2,14}):\s*$', re.M)),
     ('/etc/systemd/network', re.compile(r'^Name=(\S+)$', re.M)),
     (
@@ -88,7 +83,6 @@ class System:
     :ivar root: the volume that has it.
     :ivar identifier: ID and VERSION_ID of os-release, for example
         `debian 12`.
-    :ivar kernels: releases that have modules.
     :ivar boots: the menu's own choice, None where no menu can be read.
     :ivar modules: of the kernel that boots.
     :ivar initramfs: of the entry that boots, None where it has none.
@@ -101,7 +95,6 @@ class System:
     identifier: str
     title: str
     architecture: str | None
-    kernels: tuple[str, ...]
     boots: menu.Entry | None
     modules: modules.Modules | None
     initramfs: initramfs.Contents | None
@@ -125,22 +118,20 @@ def _root(volume: volumes.Volume) -> tree.Tree | None:
     files = volume.files()
     if files is None or volume.kind == 'vfat':
         return None
-    for prefix in _SUBVOLUMES:
-        if prefix and not isinstance(files, grub_tree.GrubTree):
-            break
-        some = (
-            files.below(prefix)
-            if isinstance(files, grub_tree.GrubTree)
-            else files
+    places = [files]
+    if isinstance(files, grub_tree.GrubTree):
+        places += [files.below(folder) for folder in _SUBVOLUMES]
+    return next((some for some in places if _is_root(some)), None)
+
+
+def _is_root(files: tree.Tree) -> bool:
+    return all(
+        any(tree.exists(files, path) for path in paths)
+        for paths in (
+            ('/etc/fstab', '/etc/os-release'),
+            ('/usr/lib/modules', '/lib/modules'),
         )
-        if tree.exists(some, '/etc/fstab') or tree.exists(
-            some, '/etc/os-release'
-        ):
-            if tree.exists(some, '/usr/lib/modules') or tree.exists(
-                some, '/lib/modules'
-            ):
-                return some
-    return None
+    )
 
 
 def _read(disk: volumes.Disk, root: volumes.Volume, base: tree.Tree) -> System:
@@ -180,7 +171,6 @@ def _read(disk: volumes.Disk, root: volumes.Volume, base: tree.Tree) -> System:
         identifier=identifier.strip(),
         title=release.get('PRETTY_NAME', 'an unknown Linux'),
         architecture=_architecture(files),
-        kernels=kernels,
         boots=entry,
         modules=modules.Modules.of(files, booted) if booted else None,
         initramfs=_initramfs(files, entry),
@@ -226,11 +216,7 @@ def _is_logical(volume: volumes.Volume, what: str) -> bool:
 def _fstab(text: str) -> list[Mount]:
     found = []
     for line in text.splitlines():
-        words = (
-            line.partition('#')[0].split()
-            if line.lstrip().startswith('#')
-            else line.split()
-        )
+        words = line.split()
         if len(words) >= 3 and not words[0].startswith('#'):
             options = tuple(words[3].split(',')) if len(words) > 3 else ()
             found.append(Mount(words[0], words[1], words[2], options))

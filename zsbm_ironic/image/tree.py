@@ -9,6 +9,7 @@ trees that see symbolic links.
 import dataclasses
 import enum
 import pathlib
+import tempfile
 from collections.abc import Callable
 from typing import Protocol
 
@@ -43,7 +44,13 @@ class Entry:
 
 
 class Tree(Protocol):
-    """A file system that is read."""
+    """A file system that is read.
+
+    :ivar name: of the image, for messages.
+    """
+
+    @property
+    def name(self) -> str: ...
 
     def entry(self, path: str) -> Entry | None:
         """Return what is at a path; links are followed, None is nothing."""
@@ -57,20 +64,25 @@ class Tree(Protocol):
         :raises FileNotFoundError: no file is there.
         """
 
-    def read(self, path: str) -> bytes:
-        """Return a small file's content.
-
-        :raises FileNotFoundError: no file is there.
-        :raises ImageDamaged: larger than TEXT_BYTES.
-        """
-
 
 def text(tree: Tree, path: str) -> str:
-    """Return a small file's text, '' where it is not there."""
-    try:
-        return tree.read(path).decode(errors='replace')
-    except FileNotFoundError:
+    """Return a small file's text, '' where it is not there.
+
+    :raises ImageDamaged: larger than TEXT_BYTES.
+    """
+    found = tree.entry(path)
+    if found is None or found.kind is not Kind.FILE:
         return ''
+    if found.size_bytes > TEXT_BYTES:
+        raise exception.ImageDamaged(
+            image=tree.name,
+            what=path,
+            why=f'{found.size_bytes} bytes are more than such a file has',
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        copy = pathlib.Path(folder, 'copy')
+        tree.copy(path, copy)
+        return copy.read_text(errors='replace')
 
 
 def exists(tree: Tree, path: str) -> bool:

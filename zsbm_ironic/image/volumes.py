@@ -9,6 +9,8 @@ import dataclasses
 import json
 import pathlib
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from zsbm_ironic.common import exception as common_exception
@@ -44,7 +46,6 @@ class Volume:
     part_uuid: str
     part_type: str
     start_bytes: int | None
-    size_bytes: int
     grub: str
 
     def files(self) -> tree.Tree | None:
@@ -52,7 +53,7 @@ class Volume:
         if self.kind in _EXT and self.start_bytes is not None:
             return ext.ExtTree(self.image, self.start_bytes)
         if self.kind in _BY_GRUB or self.kind in _EXT:
-            return grub_tree.GrubTree((self.image,), self.grub)
+            return grub_tree.GrubTree(self.image, self.grub)
         return None
 
 
@@ -99,17 +100,13 @@ def read(image: pathlib.Path) -> Disk:
             continue
         start, size = entry['start'] * sector, entry['size'] * sector
         volumes.append(
-            dataclasses.replace(
-                _volume(
-                    image,
-                    f'partition {number[0]}',
-                    _probe(image, start, size),
-                    f'loop0,{label}{number[0]}',
-                    start,
-                ),
-                size_bytes=size,
-                part_uuid=entry.get('uuid', '').lower(),
-                part_type=entry['type'].lower(),
+            _volume(
+                image,
+                f'partition {number[0]}',
+                _probe(image, start, size),
+                f'loop0,{label}{number[0]}',
+                start,
+                entry,
             )
         )
     if any(one.kind == 'LVM2_member' for one in volumes):
@@ -151,6 +148,7 @@ def _volume(
     facts: dict[str, str],
     grub: str,
     start: int | None,
+    entry: Mapping[str, Any] = MappingProxyType({}),
 ) -> Volume:
     return Volume(
         image=image,
@@ -158,33 +156,29 @@ def _volume(
         kind=facts.get('TYPE', ''),
         uuid=facts.get('UUID', ''),
         label=facts.get('LABEL', ''),
-        part_uuid='',
-        part_type='',
+        part_uuid=entry.get('uuid', '').lower(),
+        part_type=entry.get('type', '').lower(),
         start_bytes=start,
-        size_bytes=image.stat().st_size,
         grub=grub,
     )
 
 
 def _logical(image: pathlib.Path) -> list[Volume]:
     found = []
-    said = grub_tree.run((image,), 'ls').stdout
+    said = grub_tree.run(image, 'ls').stdout
     for name in sorted(set(_LVM.findall(said))):
         facts = _FACTS.search(
-            grub_tree.run((image,), 'ls', '--', '-l', f'({name})').stdout
+            grub_tree.run(image, 'ls', '--', '-l', f'({name})').stdout
         )
         kind = facts[1].replace('ext*', 'ext4') if facts else ''
         fields = {'TYPE': kind, 'UUID': facts[2] if facts else ''}
         found.append(
-            dataclasses.replace(
-                _volume(
-                    image,
-                    f'logical volume {name.removeprefix("lvm/")}',
-                    fields,
-                    name,
-                    None,
-                ),
-                size_bytes=0,
+            _volume(
+                image,
+                f'logical volume {name.removeprefix("lvm/")}',
+                fields,
+                name,
+                None,
             )
         )
     return found

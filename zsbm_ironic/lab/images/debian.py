@@ -100,6 +100,27 @@ def bootstrap(
         archives.unlink()
 
 
+def pack(root: pathlib.Path, archive: pathlib.Path) -> None:
+    """Write a root into an archive, owners and attributes too; remove it."""
+    process.run(
+        ['tar', '--create', '--xattrs', '--numeric-owner', '--sort=name']
+        + ['--use-compress-program=zstd -q -T0 -3', '-f']
+        + [str(archive), '-C', str(root), '.'],
+        timeout_s=600,
+    )
+    shutil.rmtree(root)
+
+
+def unpack(archive: pathlib.Path, root: pathlib.Path) -> None:
+    """Unpack into an empty folder what `pack` wrote."""
+    process.run(
+        ['tar', '--extract', '--xattrs', '--xattrs-include=*']
+        + ['--numeric-owner', '--use-compress-program=zstd', '-f']
+        + [str(archive), '-C', str(root)],
+        timeout_s=300,
+    )
+
+
 def pip_install(
     target: pathlib.Path, requirements: pathlib.Path, what: str
 ) -> None:

@@ -179,12 +179,7 @@ def _assemble(
     root_uuid = uuid.uuid5(_NAMESPACE, digest)
     raw = target / 'disk.raw'
     with report.step('OS image: configure'):
-        process.run(
-            ['tar', '--extract', '--xattrs', '--xattrs-include=*']
-            + ['--numeric-owner', '--use-compress-program=zstd', '-f']
-            + [str(base / os_root.ARCHIVE), '-C', str(root)],
-            timeout_s=300,
-        )
+        debian.unpack(base / os_root.ARCHIVE, root)
         configure(root, root_uuid)
     with report.step('OS image: disk'):
         virtual_bytes = _make_disk(raw, root, root_uuid, target)

@@ -6,7 +6,6 @@ real, scripts included. Owns the cache kind `os-root`.
 """
 
 import pathlib
-import shutil
 
 from zsbm_ironic.common import artifacts, process, progress
 from zsbm_ironic.lab.images import debian
@@ -97,12 +96,6 @@ def _build(target: pathlib.Path, report: progress.Progress) -> None:
         )
         (target / PACKAGES).write_text(listing.stdout)
     with report.step('OS image: pack the root'):
-        process.run(
-            ['tar', '--create', '--xattrs', '--numeric-owner', '--sort=name']
-            + ['--use-compress-program=zstd -q -T0 -3', '-f']
-            + [str(target / ARCHIVE), '-C', str(root), '.'],
-            timeout_s=600,
-        )
-    shutil.rmtree(root)
+        debian.pack(root, target / ARCHIVE)
     wanted.unlink()
     settings.unlink()

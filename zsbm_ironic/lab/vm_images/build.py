@@ -12,7 +12,7 @@ import pathlib
 import shutil
 
 from zsbm_ironic.common import artifacts, process, progress
-from zsbm_ironic.lab.images import disk
+from zsbm_ironic.lab.images import debian, disk
 from zsbm_ironic.lab.vm_images import (
     bootloader,
     configure,
@@ -114,12 +114,7 @@ def _build(
     raw, image = target / 'disk.raw', target / IMAGE
     name = f'VM image {specimen.name}'
     with report.step(f'{name}: configure'):
-        process.run(
-            ['tar', '--extract', '--xattrs', '--xattrs-include=*']
-            + ['--numeric-owner', '--use-compress-program=zstd', '-f']
-            + [str(base / roots.ARCHIVE), '-C', str(root)],
-            timeout_s=300,
-        )
+        debian.unpack(base / roots.ARCHIVE, root)
         configure.apply(root, specimen, identity)
         loader = bootloader.install(root, specimen, identity, work)
         kernel = bootloader.kernel_version(root)

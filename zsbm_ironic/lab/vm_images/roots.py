@@ -215,11 +215,5 @@ def _build(
         )
         (target / PACKAGES).write_text(listing.stdout)
     with report.step('VM image: pack the root'):
-        process.run(
-            ['tar', '--create', '--xattrs', '--numeric-owner', '--sort=name']
-            + ['--use-compress-program=zstd -q -T0 -3', '-f']
-            + [str(target / ARCHIVE), '-C', str(root), '.'],
-            timeout_s=600,
-        )
-    shutil.rmtree(root)
+        debian.pack(root, target / ARCHIVE)
     shutil.rmtree(staged, ignore_errors=True)
