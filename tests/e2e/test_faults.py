@@ -15,6 +15,7 @@ import shutil
 from tests.e2e import fault_case
 from zsbm_ironic.common import process
 from zsbm_ironic.lab import faults, layout
+from zsbm_ironic.netboot import desired
 
 FULL_RANGE = 50
 IMAGE_S = 120
@@ -89,7 +90,7 @@ class NetbootFaultsTest(fault_case.FaultTest):
         self.assert_nothing_left(server)
 
     def fill_range(self, server):
-        """Create a node whose ports take every address of the range."""
+        """Create a node whose ports take every address that is left."""
         name = 'filler'
         self.remove(server, name)
         node = server.enrolment() | {
@@ -101,13 +102,22 @@ class NetbootFaultsTest(fault_case.FaultTest):
         }
         self.create(server, node)
         self.addCleanup(self.remove, server, name)
-        root = self.lab.folders.conductor(1) / 'netboot' / 'desired'
         self.until(
-            lambda: len(list(root.glob('52-54-00-5b-*'))) == FULL_RANGE,
+            lambda: len(self.addresses()) == FULL_RANGE,
             120,
             'the range is not full',
         )
         return name
+
+    def addresses(self):
+        """Return every address of the range that a port has, whosever."""
+        root = self.lab.folders.conductor(1) / 'netboot' / 'desired'
+        records, _ = desired.DesiredState(root).load()
+        return {
+            address
+            for record in records.values()
+            for address in record.addresses
+        }
 
     def test_port_deleted_and_mac_reused(self):
         server = self.managed('metal-bios')

@@ -25,6 +25,8 @@ class GrubTree:
     :param device: GRUB's name of it, for example `loop0,msdos1` or
         `lvm/vg-root`.
     :param prefix: folder that is its root, for example a subvolume.
+
+    :ivar prefix: the same, without a slash at its end.
     """
 
     def __init__(
@@ -33,7 +35,7 @@ class GrubTree:
         self.name = image.name
         self._image = image
         self._device = device
-        self._prefix = prefix.rstrip('/')
+        self.prefix = prefix.rstrip('/')
         self._list = functools.cache(self._listed)
 
     def below(self, prefix: str) -> 'GrubTree':
@@ -60,7 +62,7 @@ class GrubTree:
 
     def _full(self, path: str) -> str:
         place = pathlib.PurePosixPath('/', path)
-        return f'({self._device}){self._prefix}{place}'
+        return f'({self._device}){self.prefix}{place}'
 
     def _listed(self, path: str) -> dict[str, tree.Entry]:
         try:

@@ -47,17 +47,21 @@ class Entry:
         return value
 
 
-def default(files: tree.Tree) -> Entry | None:
-    """Return the entry that boots; None where no menu can be read."""
+def default(files: tree.Tree, subvolume: str = '') -> Entry | None:
+    """Return the entry that boots; None where no menu can be read.
+
+    :param subvolume: path of the OS below the top of its file system, from
+        where GRUB counts, for example `/@rootfs` on btrfs.
+    """
     for path in GRUB:
-        entries = list(_grub(files, path))
+        entries = list(_grub(files, path, subvolume))
         if entries:
             return entries[0]
-    entries = list(_bls(files))
+    entries = list(_bls(files, subvolume))
     return entries[0] if entries else None
 
 
-def _grub(files: tree.Tree, path: str) -> Iterator[Entry]:
+def _grub(files: tree.Tree, path: str, subvolume: str) -> Iterator[Entry]:
     title, kernel = '', ''
     words: tuple[str, ...] = ()
     initramfs: tuple[str, ...] = ()
@@ -70,12 +74,15 @@ def _grub(files: tree.Tree, path: str) -> Iterator[Entry]:
             title = next((one for one in started.groups() if one), '')
             kernel, words, initramfs = '', (), ()
         elif parts and parts[0] in _LINUX and len(parts) > 1:
-            kernel, words = _place(files, parts[1]), tuple(parts[2:])
+            kernel = _place(files, parts[1], subvolume)
+            words = tuple(parts[2:])
         elif parts and parts[0] in _INITRD:
-            initramfs = tuple(_place(files, one) for one in parts[1:])
+            initramfs = tuple(
+                _place(files, one, subvolume) for one in parts[1:]
+            )
 
 
-def _bls(files: tree.Tree) -> Iterator[Entry]:
+def _bls(files: tree.Tree, subvolume: str) -> Iterator[Entry]:
     """Read entries of the Boot Loader Specification, newest first.
 
     `options $kernelopts` is what Fedora's GRUB keeps in its environment.
@@ -103,9 +110,9 @@ def _bls(files: tree.Tree) -> Iterator[Entry]:
         )
         entry = Entry(
             title=fields.get('title', [name])[0],
-            kernel=_place(files, fields['linux'][0]),
+            kernel=_place(files, fields['linux'][0], subvolume),
             initramfs=tuple(
-                _place(files, one)
+                _place(files, one, subvolume)
                 for line in fields.get('initrd', ())
                 for one in line.split()
                 if not one.startswith('$')
@@ -129,12 +136,15 @@ def natural(version: str) -> list[tuple[int, int, str]]:
     ]
 
 
-def _place(files: tree.Tree, path: str) -> str:
+def _place(files: tree.Tree, path: str, subvolume: str) -> str:
     """Return a path of a menu as one of the OS.
 
-    A menu counts from the file system that has the kernel, /boot or /.
+    A menu counts from the top of the file system that has the kernel: that
+    of /boot, or that of the OS.
     """
     path = re.sub(r'^\([^)]*\)', '', path)
+    if subvolume and path.startswith(f'{subvolume}/'):
+        path = path.removeprefix(subvolume)
     inside = pathlib.PurePosixPath('/boot', path.lstrip('/'))
     if not tree.exists(files, path) and tree.exists(files, str(inside)):
         return str(inside)

@@ -153,7 +153,9 @@ def _read(disk: volumes.Disk, root: volumes.Volume, base: tree.Tree) -> System:
         tree.text(files, '/etc/os-release')
         or tree.text(files, '/usr/lib/os-release')
     )
-    entry = menu.default(files)
+    entry = menu.default(
+        files, base.prefix if isinstance(base, grub_tree.GrubTree) else ''
+    )
     kernels = tuple(
         sorted(
             files.names(modules.FOLDER) or files.names('/lib/modules'),

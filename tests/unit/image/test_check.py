@@ -14,7 +14,7 @@ import fixtures
 import testtools
 
 from zsbm_ironic.common import process
-from zsbm_ironic.image import cli, hardware, initramfs
+from zsbm_ironic.image import cli, grub_tree, hardware, initramfs, menu
 from zsbm_ironic.lab.images import disk, newc
 
 RELEASE = '6.1.0-9-amd64'
@@ -103,6 +103,26 @@ class Image:
             archive.add(place, 0o100644, b'code')
         archive.close()
         return gzip.compress(sink.getvalue())
+
+
+class MenuTest(testtools.TestCase):
+    def test_paths_count_from_the_top_of_the_file_system(self) -> None:
+        folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        image = Image(folder)
+        image.files = {
+            '@rootfs/boot/vmlinuz': kernel(),
+            '@rootfs/boot/grub/grub.cfg': (
+                b"menuentry 'Debian' {\n"
+                b'  linux /@rootfs/boot/vmlinuz root=/dev/sda1\n'
+                b'  initrd /@rootfs/boot/initrd.img\n}\n'
+            ),
+        }
+        top = grub_tree.GrubTree(image.write(), 'loop0,msdos1')
+        subvolume = '/@rootfs'
+        entry = menu.default(top.below(subvolume), subvolume)
+        assert entry is not None
+        self.assertEqual('/boot/vmlinuz', entry.kernel)
+        self.assertEqual(('/boot/initrd.img',), entry.initramfs)
 
 
 class CheckTest(testtools.TestCase):

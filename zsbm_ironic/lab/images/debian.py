@@ -78,7 +78,10 @@ def bootstrap(
     archives.write_text(
         '\n'.join(source.stanza() for source in apt.sources(release))
     )
+    # What it mounts into the root ends with it, however it ends: whoever
+    # sweeps away a half-made root must not go through /proc and /sys.
     argv: list[str | os.PathLike[str]] = [
+        *('unshare', '--mount', '--propagation=private'),
         'mmdebstrap',
         '--mode=root',
         f'--variant={variant}',
