@@ -110,13 +110,18 @@ class NetbootFaultsTest(fault_case.FaultTest):
         return name
 
     def addresses(self):
-        """Return every address of the range that a port has, whosever."""
+        """Return every address of the range that a port has, whosever.
+
+        A port has one of each subnet, and only this one is small.
+        """
+        network = layout.DHCP_RANGE[0].rpartition('.')[0]
         root = self.lab.folders.conductor(1) / 'netboot' / 'desired'
         records, _ = desired.DesiredState(root).load()
         return {
             address
             for record in records.values()
             for address in record.addresses
+            if address.startswith(f'{network}.')
         }
 
     def test_port_deleted_and_mac_reused(self):
