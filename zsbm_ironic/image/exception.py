@@ -5,9 +5,12 @@
 
     ZsbmError
     |-- FixSettings
-    |   `-- ImageUnreadable, HardwareInvalid
+    |   `-- ImageUnreadable, HardwareInvalid, OutputExists, NotConverted,
+    |       GuestMissing
     `-- GiveUp
-        `-- ImageDamaged, PathTooTricky
+        |-- ImageDamaged, PathTooTricky, NoRoom
+        `-- NotEditable
+            `-- MountNeeded
 
 That an image does not boot somewhere is no error but a verdict.
 """
@@ -51,4 +54,69 @@ class HardwareInvalid(exception.FixSettings):
     EXAMPLE = {
         'name': 'rack7.toml',
         'problem': "firmware: 'efi' is not one of bios, uefi.",
+    }
+
+
+class NoRoom(exception.GiveUp):
+    """A file system or a disk of the image is full."""
+
+    template = (
+        'Image {image}: {where} has {free_kib} KiB left, and {what} needs '
+        '{needed_kib} KiB. Remove something in the image, or make it larger.'
+    )
+    EXAMPLE = {
+        'image': 'web.qcow2',
+        'where': 'the file system of /boot',
+        'free_kib': 1200,
+        'what': '/boot/initrd.img-6.1.0-9-amd64',
+        'needed_kib': 4100,
+    }
+
+
+class NotEditable(exception.GiveUp):
+    """Something of the image cannot be changed by what is here."""
+
+    template = 'Image {image}: {what} cannot be changed: {why}.'
+    EXAMPLE = {
+        'image': 'web.qcow2',
+        'what': 'the file system of /',
+        'why': 'btrfs is not written to without a mount',
+    }
+
+
+class MountNeeded(NotEditable):
+    """Only a kernel writes to this file system."""
+
+
+class NotConverted(exception.FixSettings):
+    """An image does not boot on the hardware, also after a conversion."""
+
+    template = 'Image {image} cannot be made to boot on {hardware}: {why}.'
+    EXAMPLE = {
+        'image': 'web.qcow2',
+        'hardware': 'bios-sata',
+        'why': 'the root file system is encrypted by LUKS',
+    }
+
+
+class OutputExists(exception.FixSettings):
+    """A file is there already."""
+
+    template = (
+        '{path} is there already. Choose another name, or say --force to '
+        'replace it.'
+    )
+    EXAMPLE = {'path': 'metal.qcow2'}
+
+
+class GuestMissing(exception.FixSettings):
+    """A file system wants a kernel that mounts it, and none was named."""
+
+    template = (
+        'Image {image}: {what}. A machine of its own can: name kernel and '
+        'initramfs of your deploy ramdisk by --kernel and --initramfs.'
+    )
+    EXAMPLE = {
+        'image': 'web.qcow2',
+        'what': 'btrfs on partition 2 is not written to without a mount',
     }

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files on ext2, ext3 and ext4, by debugfs of e2fsprogs: no mount, no root.
 
-Reads what GRUB's own driver does not: newer features, types and links.
+Reads what GRUB's own driver does not: newer features, types and links. What
+is written is checked for room before, because debugfs has no way back.
 """
 
 import functools
 import pathlib
 import re
+import tempfile
 
 from zsbm_ironic.common import exception as common_exception
 from zsbm_ironic.common import process
@@ -20,6 +22,14 @@ _KINDS = {
 _TYPE = re.compile(r'Type: (\S+)')
 _SIZE = re.compile(r'\bSize: (\d+)')
 _FAST = re.compile(r'^Fast link dest: "(.*)"$', re.M)
+_MODE = re.compile(r'\bMode:\s+(\d+)')
+_OWNER = re.compile(r'^User:\s+(\d+)\s+Group:\s+(\d+)', re.M)
+_FREE = re.compile(r'^Free blocks:\s+(\d+)', re.M)
+_BLOCK = re.compile(r'^Block size:\s+(\d+)', re.M)
+_FEATURES = re.compile(r'^Filesystem features:\s+(.*)$', re.M)
+# What folders and the map of a new file's blocks take, at most.
+_MARGIN_BYTES = 64 << 10
+_BLOCK_BYTES = 4096
 
 
 class ExtTree:
@@ -64,6 +74,122 @@ class ExtTree:
                 image=self.name, what=path, why=wrong.splitlines()[0]
             )
 
+    def write(self, path: str, source: pathlib.Path) -> None:
+        """Put a file's content at a path.
+
+        :raises NoRoom: the file system is full; it is as it was before.
+        :raises NotEditable: its journal has to be replayed first.
+        """
+        place = tree.resolve(self._look, path)
+        requests: list[str] = []
+        if place is None:
+            parent, name = self._made(path, requests)
+            place = f'{parent.rstrip("/")}/{name}'
+            mode, owner = '0100644', ('0', '0')
+            old_bytes = 0
+        else:
+            said = self._ask('stat', place)
+            mode = f'010{_first(_MODE, said):0>4}'
+            match = _OWNER.search(said)
+            owner = (match[1], match[2]) if match else ('0', '0')
+            old_bytes = int(_first(_SIZE, said))
+            requests.append(f'rm {quoted(place)}')
+        self._check_room(path, source.stat().st_size, old_bytes)
+        whole = pathlib.PurePosixPath(place)
+        requests += [
+            # It takes a name, not a path.
+            f'cd {quoted(str(whole.parent))}',
+            f'write {quoted(str(source))} {quoted(whole.name)}',
+            f'sif {quoted(place)} mode {mode}',
+            f'sif {quoted(place)} uid {owner[0]}',
+            f'sif {quoted(place)} gid {owner[1]}',
+        ]
+        self._change(path, requests)
+
+    def write_tree(self, path: str, source: pathlib.Path) -> None:
+        """Put files and folders below a new folder; raises as `write`."""
+        requests: list[str] = []
+        parent, name = self._made(path, requests)
+        top = pathlib.PurePosixPath(parent, name)
+        found = [source, *sorted(source.rglob('*'))]
+        size = 0
+        for one in found:
+            place = top / one.relative_to(source)
+            if one.is_dir():
+                requests += [
+                    f'mkdir {quoted(str(place))}',
+                    f'sif {quoted(str(place))} mode 040755',
+                ]
+        for one in found:
+            if one.is_symlink() or not one.is_file():
+                continue
+            place = top / one.relative_to(source)
+            size += one.stat().st_size + _BLOCK_BYTES
+            requests += [
+                f'cd {quoted(str(place.parent))}',
+                f'write {quoted(str(one))} {quoted(place.name)}',
+                f'sif {quoted(place.name)} mode 0100644',
+            ]
+        self._check_room(path, size, 0)
+        self._change(path, requests)
+
+    def _made(self, path: str, requests: list[str]) -> tuple[str, str]:
+        """Return folder and name of a new file; ask for missing folders."""
+        whole = pathlib.PurePosixPath('/', path)
+        parent = '/'
+        for part in whole.parts[1:-1]:
+            step = f'{parent.rstrip("/")}/{part}'
+            found = tree.resolve(self._look, step)
+            if found is None:
+                requests += [
+                    f'mkdir {quoted(step)}',
+                    f'sif {quoted(step)} mode 040755',
+                ]
+            parent = found or step
+        return parent, whole.name
+
+    def _check_room(self, path: str, size: int, old_bytes: int) -> None:
+        said = self._run('show_super_stats -h').stdout
+        if 'needs_recovery' in _first(_FEATURES, said).split():
+            raise exception.NotEditable(
+                image=self.name,
+                what=path,
+                why='its file system was not unmounted; start the VM and '
+                'shut it down',
+            )
+        free = int(_first(_FREE, said)) * int(_first(_BLOCK, said))
+        if size + _MARGIN_BYTES > free + old_bytes:
+            raise exception.NoRoom(
+                image=self.name,
+                where='its file system',
+                free_kib=(free + old_bytes) >> 10,
+                what=path,
+                needed_kib=(size + _MARGIN_BYTES) >> 10,
+            )
+
+    def _change(self, path: str, requests: list[str]) -> None:
+        with tempfile.NamedTemporaryFile('w') as script:
+            script.write('\n'.join(requests) + '\n')
+            script.flush()
+            try:
+                done = process.run(
+                    ['debugfs', '-w', '-f', script.name, self._device],
+                    timeout_s=limits.WRITE_S,
+                    limits=limits.READER,
+                )
+            except common_exception.ZsbmError as exc:
+                raise exception.NotEditable(
+                    image=self.name, what=path, why=str(exc)
+                ) from exc
+        self._look.cache_clear()
+        # The first line is its version; it says all else that goes wrong
+        # here, and ends with 0.
+        wrong = done.stderr.strip().splitlines()[1:]
+        if wrong:
+            raise exception.NotEditable(
+                image=self.name, what=path, why=wrong[0]
+            )
+
     def _place(self, path: str, kind: tree.Kind) -> str | None:
         place = tree.resolve(self._look, path)
         if place is None:
@@ -100,6 +226,12 @@ class ExtTree:
             raise exception.ImageDamaged(
                 image=self.name, what='an ext file system', why=str(exc)
             ) from exc
+
+
+def _first(pattern: re.Pattern[str], text: str) -> str:
+    """Return what debugfs says, '0' where it does not."""
+    match = pattern.search(text)
+    return match[1] if match else '0'
 
 
 def quoted(path: str) -> str:
