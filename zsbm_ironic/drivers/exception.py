@@ -8,7 +8,7 @@
     |   `-- ConductorRestarted
     `-- FixSettings
         |-- RamdiskUnsuitable, ImageNotForThisInterface, ImageUnreachable
-        `-- ConductorDiskFull, DeployStepFailed
+        `-- ConductorDiskFull, DeployStepFailed, SwitchInvalid
 
 Here and not there: only the conductor's interfaces raise them. No ironic is
 imported; they are translated like all others.
@@ -106,3 +106,13 @@ class DeployStepFailed(exception.FixSettings):
         'what': 'Error verifying image checksum: ... failed to verify.',
         'remedy': 'Correct instance_info image_checksum.',
     }
+
+
+class SwitchInvalid(exception.FixSettings):
+    """A switch is neither on nor off."""
+
+    template = (
+        'Node {node}: {key} is {value!r}, in instance_info or as a property '
+        'of the image. Set it to true or false.'
+    )
+    EXAMPLE = {'node': 'web-3', 'key': 'zsbm_adapt_image', 'value': 'maybe'}

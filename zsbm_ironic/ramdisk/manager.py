@@ -10,12 +10,16 @@ outlives the ramdisk.
 
 import io
 import json
+import pathlib
+import time
 from typing import Any, NoReturn
 
 from ironic_python_agent import agent, config, errors, hardware
 from oslo_config import cfg
 
-from zsbm_ironic.ramdisk import boot_report, image_size, version
+from zsbm_ironic.common import exception, process
+from zsbm_ironic.image import adapt, loaders
+from zsbm_ironic.ramdisk import boot_report, image_size, this_server, version
 
 REPORT_NAME = 'zsbm-boot-report.json'
 # Seconds between two heartbeats, at least; upstream's is 5. It is also the
@@ -89,6 +93,60 @@ class ZsbmHardwareManager(hardware.HardwareManager):
                     'disk by property root_device, or a smaller image.'
                 )
         raise errors.IncompatibleHardwareMethodError
+
+    def get_deploy_steps(
+        self, node: dict[str, Any], ports: list[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Return what the conductor may call; nothing runs by itself."""
+        return [
+            {
+                'step': 'adapt_image',
+                'priority': 0,
+                'interface': 'deploy',
+                'reboot_requested': False,
+                'argsinfo': {
+                    'macs': {
+                        'description': 'MACs of the NICs that get the first '
+                        'names of the network settings, in their order',
+                        'required': True,
+                    },
+                },
+            }
+        ]
+
+    def adapt_image(
+        self,
+        node: dict[str, Any],
+        ports: list[dict[str, Any]],
+        macs: list[str],
+    ) -> dict[str, Any]:
+        """Make the image that was written boot on this server.
+
+        :param macs: of the NICs that get the first names of the image's
+            network settings.
+        :returns: what was changed and why; see `adapt.Report.data`.
+        :raises DeploymentError: it cannot boot here, and why.
+        """
+        device = hardware.dispatch_to_managers('get_os_install_device')
+        wanted = this_server.hardware_of(device, macs)
+        began_s = time.monotonic()
+        try:
+            report = adapt.adapt(
+                pathlib.Path(device),
+                [wanted],
+                lambda: loaders.Loaders(pathlib.Path('/')),
+                mount=True,
+            )
+        except (exception.ZsbmError, OSError) as exc:
+            raise errors.DeploymentError(str(exc)) from exc
+        if report.changes:
+            # A new partition has a node before the boot entry is made.
+            process.run(['blockdev', '--rereadpt', device], timeout_s=60)
+            process.run(['udevadm', 'settle'], timeout_s=60)
+        return {
+            **report.data(),
+            'seconds': round(time.monotonic() - began_s, 1),
+        }
 
     def collect_system_logs(
         self, io_dict: dict[str, io.BytesIO], file_list: list[str]
