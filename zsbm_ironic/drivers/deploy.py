@@ -66,7 +66,7 @@ class ZsbmDeploy(ironic_compat.AgentDeploy):
             that is not written to disk, or as upstream.
         :raises MissingParameterValue: as upstream.
         """
-        adaptation.wanted(task.node)
+        adaptation.choice(task.node)
         # Not saved here: a node that is only asked about stays as it is.
         info = filled_in.without(task.node.instance_info)
         task.node.instance_info = info
@@ -228,7 +228,7 @@ class ZsbmDeploy(ironic_compat.AgentDeploy):
 
         What it changed is in node history and in driver_internal_info. Left
         out for a partition image, and where instance_info or a property of
-        the image says so.
+        the image says never.
 
         :returns: DEPLOYWAIT, None where it is left out.
         """
@@ -236,13 +236,13 @@ class ZsbmDeploy(ironic_compat.AgentDeploy):
         if (
             not task.driver.storage.should_write_image(task)
             or not node.driver_internal_info.get('is_whole_disk_image')
-            or not adaptation.wanted(node)
+            or adaptation.choice(node) is adaptation.Choice.NEVER
         ):
             return None
         step = {
             'interface': 'deploy',
             'step': 'adapt_image',
-            'args': {'macs': adaptation.macs(task.ports)},
+            'args': adaptation.arguments(node, task.ports),
         }
         client = agent_client.get_client(task)
         state: str = agent_base.execute_step(task, step, 'deploy', client)

@@ -109,10 +109,15 @@ class DeployStepFailed(exception.FixSettings):
 
 
 class SwitchInvalid(exception.FixSettings):
-    """A switch is neither on nor off."""
+    """A switch is not at one of its positions."""
 
     template = (
         'Node {node}: {key} is {value!r}, in instance_info or as a property '
-        'of the image. Set it to true or false.'
+        'of the image. It is one of {known}.'
     )
-    EXAMPLE = {'node': 'web-3', 'key': 'zsbm_adapt_image', 'value': 'maybe'}
+    EXAMPLE = {
+        'node': 'web-3',
+        'key': 'zsbm_adapt_image',
+        'value': 'maybe',
+        'known': 'auto, always, never',
+    }

@@ -67,6 +67,7 @@ def adapt(
     :param mount: the kernel may be asked to mount what is on the disk.
     :raises MountNeeded: it must be, and may not.
     :raises NotConverted: something stands in the way that nothing here mends.
+    :raises NotJudged: nobody here can tell; nothing was changed.
     :raises NotEditable: something cannot be changed.
     :raises NoRoom: the image is too full for what is to be added.
     """
@@ -204,6 +205,11 @@ def _not_converted(
         for finding in verdicts[name].findings
         if finding.level is level
     )
-    return exception.NotConverted(
+    kind = (
+        exception.NotJudged
+        if finding.key in verdict.UNKNOWN
+        else exception.NotConverted
+    )
+    return kind(
         image=raw.name, hardware=name, why=f'{finding.what}; {finding.remedy}'
     )

@@ -5,8 +5,9 @@
 
     ZsbmError
     |-- FixSettings
-    |   `-- ImageUnreadable, HardwareInvalid, OutputExists, NotConverted,
-    |       GuestMissing
+    |   |-- ImageUnreadable, HardwareInvalid, OutputExists, GuestMissing
+    |   `-- NotConverted
+    |       `-- NotJudged
     `-- GiveUp
         |-- ImageDamaged, PathTooTricky, NoRoom
         `-- NotEditable
@@ -97,6 +98,10 @@ class NotConverted(exception.FixSettings):
         'hardware': 'bios-sata',
         'why': 'the root file system is encrypted by LUKS',
     }
+
+
+class NotJudged(NotConverted):
+    """It may boot or not: nobody here can tell."""
 
 
 class OutputExists(exception.FixSettings):

@@ -88,6 +88,8 @@ def from_data(data: Mapping[str, Any]) -> Verdict:
     )
 
 
+# Findings that say no more than that nobody can look inside.
+UNKNOWN = frozenset({'encrypted', 'windows', 'no-system', 'no-menu'})
 _CONVERT = 'zsbm-image convert'
 
 

@@ -18,7 +18,8 @@ from ironic_python_agent import agent, config, errors, hardware
 from oslo_config import cfg
 
 from zsbm_ironic.common import exception, process
-from zsbm_ironic.image import adapt, loaders
+from zsbm_ironic.image import adapt, supplies
+from zsbm_ironic.image import exception as image_exception
 from zsbm_ironic.ramdisk import boot_report, image_size, this_server, version
 
 REPORT_NAME = 'zsbm-boot-report.json'
@@ -36,6 +37,11 @@ class ZsbmHardwareManager(hardware.HardwareManager):
 
     HARDWARE_MANAGER_NAME = version.MANAGER_NAME
     HARDWARE_MANAGER_VERSION = version.IN_BAND_VERSION
+
+    # Where /sys of the server hangs, and whether its kernel may mount the
+    # image: it is the server's own.
+    root = this_server.ROOT
+    mounts = True
 
     def __init__(self) -> None:
         self._loaded_s = boot_report.uptime_s()
@@ -110,6 +116,11 @@ class ZsbmHardwareManager(hardware.HardwareManager):
                         'names of the network settings, in their order',
                         'required': True,
                     },
+                    'must_judge': {
+                        'description': 'Fail where nobody can tell whether '
+                        'the image boots (default: false)',
+                        'required': False,
+                    },
                 },
             }
         ]
@@ -119,27 +130,35 @@ class ZsbmHardwareManager(hardware.HardwareManager):
         node: dict[str, Any],
         ports: list[dict[str, Any]],
         macs: list[str],
+        must_judge: bool = False,
     ) -> dict[str, Any]:
         """Make the image that was written boot on this server.
 
         :param macs: of the NICs that get the first names of the image's
             network settings.
-        :returns: what was changed and why; see `adapt.Report.data`.
+        :param must_judge: fail where nobody can tell whether it boots, as
+            with Windows; else it is left as it is.
+        :returns: what was changed and why, see `adapt.Report.data`; or
+            `left_alone`, a text.
         :raises DeploymentError: it cannot boot here, and why.
         """
         device = hardware.dispatch_to_managers('get_os_install_device')
-        wanted = this_server.hardware_of(device, macs)
+        wanted = this_server.hardware_of(device, macs, self.root)
         began_s = time.monotonic()
         try:
             report = adapt.adapt(
                 pathlib.Path(device),
                 [wanted],
-                lambda: loaders.Loaders(pathlib.Path('/')),
-                mount=True,
+                supplies.Installed(),
+                mount=self.mounts,
             )
+        except image_exception.NotJudged as exc:
+            if must_judge:
+                raise errors.DeploymentError(str(exc)) from exc
+            return {'left_alone': str(exc)}
         except (exception.ZsbmError, OSError) as exc:
             raise errors.DeploymentError(str(exc)) from exc
-        if report.changes:
+        if report.changes and pathlib.Path(device).is_block_device():
             # A new partition has a node before the boot entry is made.
             process.run(['blockdev', '--rereadpt', device], timeout_s=60)
             process.run(['udevadm', 'settle'], timeout_s=60)
