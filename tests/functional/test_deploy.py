@@ -126,7 +126,7 @@ class TestDeploy(DeployCase):
         (told,) = [
             event
             for event in self.history(self.node)
-            if 'was made to boot on this server' in event
+            if 'was made for this server' in event
         ]
         self.assertIn('Node web-3', told)
         self.assertIn(f'root=UUID={made_up.UUID}, not /dev/vda1', told)

@@ -14,11 +14,14 @@ from ironic.common import states
 from ironic.conductor import task_manager
 from ironic.conductor import utils as conductor_lib
 from ironic.drivers.modules import agent_base
+from oslo_utils import strutils
 
 from zsbm_ironic.drivers import exception as drivers_exception
 
-# In instance_info, or a property of an image.
+# In instance_info, or a property of an image: is it looked at, and is it
+# what it was captured from.
 SWITCH = 'zsbm_adapt_image'
+KEEP = 'zsbm_keep_identity'
 # Where driver_internal_info has the last report.
 REPORT = 'zsbm_adapted'
 
@@ -41,24 +44,48 @@ def choice(node: Any) -> Choice:
 
     :raises InvalidParameterValue: that is none of the three.
     """
-    info = node.instance_info
-    value = info.get(SWITCH)
-    if value is None:
-        properties = info.get('image_properties') or {}
-        value = properties.get(SWITCH, Choice.AUTO.value)
+    value = _said(node, SWITCH, Choice.AUTO.value)
     try:
         return Choice(value)
     except ValueError as exc:
-        raise ironic_exception.InvalidParameterValue(
-            str(
-                drivers_exception.SwitchInvalid(
-                    node=node.name or node.uuid,
-                    key=SWITCH,
-                    value=value,
-                    known=', '.join(one.value for one in Choice),
-                )
+        known = [one.value for one in Choice]
+        raise _invalid(node, SWITCH, value, known) from exc
+
+
+def keeps_identity(node: Any) -> bool:
+    """Return whether an image is to be what it was captured from.
+
+    :raises InvalidParameterValue: it says neither true nor false.
+    """
+    value = _said(node, KEEP, 'false')
+    try:
+        kept: bool = strutils.bool_from_string(value, strict=True)
+    except ValueError as exc:
+        raise _invalid(node, KEEP, value, ('true', 'false')) from exc
+    return kept
+
+
+def _said(node: Any, key: str, default: str) -> Any:
+    info = node.instance_info
+    value = info.get(key)
+    if value is None:
+        value = (info.get('image_properties') or {}).get(key, default)
+    return value
+
+
+def _invalid(
+    node: Any, key: str, value: Any, known: Iterable[str]
+) -> ironic_exception.InvalidParameterValue:
+    return ironic_exception.InvalidParameterValue(
+        str(
+            drivers_exception.SwitchInvalid(
+                node=node.name or node.uuid,
+                key=key,
+                value=value,
+                known=', '.join(known),
             )
-        ) from exc
+        )
+    )
 
 
 def arguments(node: Any, ports: Iterable[Any]) -> dict[str, Any]:
@@ -68,8 +95,10 @@ def arguments(node: Any, ports: Iterable[Any]) -> dict[str, Any]:
     ports were made.
     """
     some = sorted(ports, key=lambda port: (not port.pxe_enabled, port.id))
+    own = node.instance_info.get('display_name') or node.name or node.uuid
     return {
         'macs': [port.address for port in some],
+        'hostname': None if keeps_identity(node) else own,
         'must_judge': choice(node) is Choice.ALWAYS,
     }
 
@@ -104,6 +133,6 @@ def text(node: str, result: dict[str, Any]) -> str:
     if not changes:
         return ''
     return (
-        f'Node {node}: the image ({result.get("system")}) was made to boot '
-        f'on this server: {"; ".join(changes)}.'
+        f'Node {node}: the image ({result.get("system")}) was made for '
+        f'this server: {"; ".join(changes)}.'
     )

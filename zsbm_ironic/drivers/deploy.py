@@ -67,6 +67,7 @@ class ZsbmDeploy(ironic_compat.AgentDeploy):
         :raises MissingParameterValue: as upstream.
         """
         adaptation.choice(task.node)
+        adaptation.keeps_identity(task.node)
         # Not saved here: a node that is only asked about stays as it is.
         info = filled_in.without(task.node.instance_info)
         task.node.instance_info = info

@@ -3,6 +3,8 @@
 
 hardware
     What a server is made of: firmware, disk controller, NICs.
+inventory
+    The hardware of a node, as Ironic keeps it.
 source
     An image file, safe to be read: its format, its size, raw access to it.
 volumes
@@ -21,6 +23,8 @@ adapt, editing
     Mends what a verdict finds: the order of things, and their report.
 by_uuid, early_drivers, nic_names
     File systems by UUID, drivers in the initramfs, NICs by MAC.
+identity
+    What two servers of one image must not share.
 kits, hardware_kernel
     A kernel with drivers of servers, for an image that has none.
 boot_loader, bios_grub, loaders, partitions, part_files
@@ -31,9 +35,11 @@ mounted
     Files written by a kernel that may be lost.
 convert, micro_vm, inside
     A copy of an image, adapted here, or in a machine of its own.
+twin, rehearse, consoles
+    A boot on a machine that is like a server.
 newc, frames
     Archives of an initramfs, and where compressed ones end.
-cli
+cli, options
     `zsbm-image`.
 exception
     What can go wrong.

@@ -15,11 +15,13 @@ from typing import Any
 from zsbm_ironic.image import (
     boot_loader,
     by_uuid,
+    consoles,
     early_drivers,
     editing,
     exception,
     hardware,
     hardware_kernel,
+    identity,
     mounted,
     nic_names,
     partitions,
@@ -58,6 +60,8 @@ def adapt(
     have: supplies.Supplies,
     *,
     mount: bool,
+    hostname: str | None = None,
+    speaks: bool = False,
 ) -> Report:
     """Make a raw disk boot on each of several servers.
 
@@ -65,6 +69,8 @@ def adapt(
         place, and spoiled where this raises, but for MountNeeded.
     :param have: asked only for what is needed.
     :param mount: the kernel may be asked to mount what is on the disk.
+    :param hostname: of the one server whose identity takes the place of what
+        the image has, see `identity.renew`; None keeps it.
     :raises MountNeeded: it must be, and may not.
     :raises NotConverted: something stands in the way that nothing here mends.
     :raises NotJudged: nobody here can tell; nothing was changed.
@@ -82,6 +88,7 @@ def adapt(
         found, before = _judged(disk, wanted)
         if found is not None:
             changes += _files(found, wanted, before)
+            changes += _asked_for(found, hostname, speaks=speaks)
     for one in wanted:
         if _LOADER & before[one.name].keys:
             changes += _loader(raw, one, have, mount)
@@ -159,6 +166,18 @@ def _files(
                 found, one, image
             ):
                 break
+    return image.changes
+
+
+def _asked_for(
+    found: system.System, hostname: str | None, *, speaks: bool
+) -> list[editing.Change]:
+    """Change what hardware does not require, and the caller wants."""
+    image = editing.Editing(found)
+    if hostname is not None:
+        identity.renew(found, image, hostname)
+    if speaks:
+        consoles.speak(found, image)
     return image.changes
 
 

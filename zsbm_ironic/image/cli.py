@@ -7,17 +7,18 @@ JSON and an exit status. Needs no root.
 
 import argparse
 import json
-import pathlib
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from zsbm_ironic.common import artifacts, completion, exception
 from zsbm_ironic.image import (
     adapt,
     hardware,
+    inventory,
     kits,
     micro_vm,
+    options,
+    rehearse,
     source,
     system,
     verdict,
@@ -43,7 +44,14 @@ _MEANING = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `zsbm-image`; see the epilog for exit statuses."""
-    parser = _parser()
+    parser = options.parser(
+        {
+            'check': _check,
+            'convert': _convert,
+            'rehearse': _rehearse,
+            'kit build': _build_kit,
+        }
+    )
     completion.offer(parser)
     arguments = parser.parse_args(argv)
     try:
@@ -56,78 +64,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog='zsbm-image',
-        description='Makes VM images boot on bare metal.',
-    )
-    verbs = parser.add_subparsers(title='commands', required=True)
-    check = verbs.add_parser(
-        'check',
-        help='say whether an image boots on given hardware, and why not',
-        description='Says whether an image boots on given hardware, without '
-        'running anything of it and without root.',
-        epilog='Exit status: 0 fit, 3 warn (boots, but something is '
-        'missing), 4 unfit (conversion mends it), 5 refuse (nothing mends '
-        'it), 1 failed, 2 wrong call.',
-    )
-    check.add_argument('image', metavar='IMAGE', type=pathlib.Path)
-    check.add_argument(
-        '--hardware',
-        metavar='NAME|FILE',
-        action='append',
-        help=f'{", ".join(hardware.PROFILES)}, or a TOML or JSON file that '
-        'describes a server; may be given several times (default: bios-sata '
-        'and uefi-nvme)',
-    )
-    check.add_argument(
-        '-f',
-        '--format',
-        choices=('text', 'json'),
-        default='text',
-        help='what is printed (default: text)',
-    )
-    check.set_defaults(handler=_check)
-    _add_convert(verbs)
-    _add_kit(verbs)
-    return parser
+def _hardware(arguments: argparse.Namespace) -> list[hardware.Hardware]:
+    """Return the servers that were named, or the usual ones."""
+    found = [hardware.of(name) for name in arguments.hardware]
+    found += [
+        inventory.of_node(node, arguments.os_cloud) for node in arguments.node
+    ]
+    return found or [hardware.of(name) for name in options.DEFAULT_HARDWARE]
 
 
-def _add_kit(verbs: Any) -> None:
-    kit = verbs.add_parser(
-        'kit',
-        help='fetch a kernel for hardware before an image needs it',
-        description='Fetches a kernel for hardware, for images of this '
-        'distribution that have one for VMs alone. `convert` does it by '
-        'itself where it is needed; do it before on a host that has the '
-        'network only now.',
-    )
-    actions = kit.add_subparsers(title='commands', required=True)
-    build = actions.add_parser('build', help='fetch it; print where it is')
-    build.add_argument(
-        'distribution', metavar='NAME', choices=sorted(kits.names())
-    )
-    build.add_argument(
-        '--architecture',
-        choices=('x86_64', 'aarch64'),
-        default='x86_64',
-        help='(default: %(default)s)',
-    )
-    build.add_argument(
-        '--refresh', action='store_true', help='fetch the newest again'
-    )
-    _add_cache(build)
-    build.set_defaults(handler=_build_kit)
-
-
-def _add_cache(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        '--cache',
-        metavar='FOLDER',
-        type=pathlib.Path,
-        default=convert_image.cache_folder(),
-        help='where boot loaders and kernels are kept (default: %(default)s)',
-    )
+def _guest(arguments: argparse.Namespace) -> micro_vm.Guest | None:
+    if arguments.kernel and arguments.initramfs:
+        return micro_vm.Guest(arguments.kernel, arguments.initramfs)
+    return None
 
 
 def _build_kit(arguments: argparse.Namespace) -> int:
@@ -140,79 +89,15 @@ def _build_kit(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _add_convert(verbs: Any) -> None:
-    convert = verbs.add_parser(
-        'convert',
-        help='write a copy of an image that boots on given hardware',
-        description='Writes a copy of an image that boots on given hardware '
-        'and still as the VM that it was, without root, without a mount and '
-        'without running anything of it.',
-        epilog='Exit status: 0 the copy boots there, 3 the same, but '
-        'something is missing, 1 failed and nothing was written, 2 wrong '
-        'call.',
-    )
-    convert.add_argument('image', metavar='IN', type=pathlib.Path)
-    convert.add_argument('output', metavar='OUT', type=pathlib.Path)
-    convert.add_argument(
-        '--hardware',
-        metavar='NAME|FILE',
-        action='append',
-        help=f'{", ".join(hardware.PROFILES)}, or a TOML or JSON file that '
-        'describes a server; may be given several times (default: bios-sata '
-        'and uefi-nvme)',
-    )
-    convert.add_argument(
-        '--mac',
-        metavar='MAC',
-        action='append',
-        type=hardware.mac,
-        default=[],
-        help='MAC of the first, second, ... interface: it gets the first, '
-        'second, ... name that the network settings of the image have',
-    )
-    convert.add_argument(
-        '-O',
-        '--output-format',
-        choices=convert_image.FORMATS,
-        default='qcow2',
-        help='of OUT (default: qcow2)',
-    )
-    convert.add_argument('--force', action='store_true', help='replace OUT')
-    for name, what in (
-        ('kernel', 'kernel of the deploy ramdisk'),
-        ('initramfs', 'deploy ramdisk'),
-    ):
-        convert.add_argument(
-            f'--{name}',
-            metavar='FILE',
-            type=pathlib.Path,
-            help=f'{what}: it is started in QEMU for images whose file '
-            'systems only a kernel writes (XFS, btrfs, LVM)',
-        )
-    _add_cache(convert)
-    convert.add_argument(
-        '-f',
-        '--format',
-        choices=('text', 'json'),
-        default='text',
-        help='of the report (default: text)',
-    )
-    convert.set_defaults(handler=_convert)
-
-
 def _convert(arguments: argparse.Namespace) -> int:
-    names = arguments.hardware or ['bios-sata', 'uefi-nvme']
-    guest = None
-    if arguments.kernel and arguments.initramfs:
-        guest = micro_vm.Guest(arguments.kernel, arguments.initramfs)
     report = convert_image.convert(
         arguments.image,
         arguments.output,
-        [hardware.of(name).with_macs(arguments.mac) for name in names],
+        [one.with_macs(arguments.mac) for one in _hardware(arguments)],
         output_format=arguments.output_format,
         force=arguments.force,
         cache=artifacts.Artifacts(arguments.cache),
-        guest=guest,
+        guest=_guest(arguments),
     )
     if arguments.format == 'json':
         print(json.dumps(_report_data(arguments, report), indent=1))
@@ -242,9 +127,54 @@ def _report_text(
     return lines + _verdicts_text(report.verdicts)
 
 
+def _rehearse(arguments: argparse.Namespace) -> int:
+    cache = artifacts.Artifacts(arguments.cache)
+    outcomes = {
+        one.name: rehearse.rehearse(
+            arguments.image,
+            one,
+            cache=cache,
+            guest=_guest(arguments),
+            limit_s=arguments.limit,
+        )
+        for one in _hardware(arguments)
+    }
+    if arguments.format == 'json':
+        data = {name: one.data() for name, one in outcomes.items()}
+        print(json.dumps(data, indent=1))
+    else:
+        for name, one in outcomes.items():
+            print('\n'.join(_outcome_text(name, one)))
+    return max(_rehearsal_exit(one) for one in outcomes.values())
+
+
+def _rehearsal_exit(outcome: rehearse.Outcome) -> int:
+    if outcome.stage is not rehearse.Stage.UP:
+        return EXIT[verdict.Level.UNFIT]
+    level = verdict.Level.FIT if outcome.on_network else verdict.Level.WARN
+    return EXIT[level]
+
+
+def _outcome_text(name: str, outcome: rehearse.Outcome) -> list[str]:
+    lines = [f'{name}: {outcome.text}, after {outcome.seconds:.0f} s']
+    lines += [
+        f'  {mac} sends to its network'
+        if sends
+        else f'  {mac} sends nothing: it has another name than the network '
+        'settings of the image, or none of them'
+        for mac, sends in outcome.network.items()
+    ]
+    lines += [f'  {one}' for one in outcome.stand_ins]
+    if outcome.stage is not rehearse.Stage.UP:
+        lines += [
+            '  its console ends:',
+            *(f'  | {one}' for one in outcome.tail),
+        ]
+    return lines
+
+
 def _check(arguments: argparse.Namespace) -> int:
-    names = arguments.hardware or ['bios-sata', 'uefi-nvme']
-    wanted = [hardware.of(name) for name in names]
+    wanted = _hardware(arguments)
     image = source.inspect(arguments.image)
     with source.opened(image) as raw:
         disk = volumes.read(raw)

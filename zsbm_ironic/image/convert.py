@@ -43,12 +43,14 @@ def convert(
     force: bool,
     cache: artifacts.Artifacts,
     guest: micro_vm.Guest | None,
+    speaks: bool = False,
 ) -> adapt.Report:
     """Write `output`, an image like `image` that boots on these servers.
 
     :param output_format: one of FORMATS.
     :param force: replace `output`.
     :param guest: for file systems that only a kernel writes.
+    :param speaks: it tells on a serial port how far it boots.
     :raises OutputExists: it is there, without force.
     :raises ImageUnreadable: the image may not be opened.
     :raises NotConverted: something stands in the way.
@@ -63,7 +65,7 @@ def convert(
         with cache.report.step('copy'):
             source.copy(inspected, raw)
         with cache.report.step('adapt'):
-            report = _adapted(raw, wanted, cache, guest)
+            report = _adapted(raw, wanted, cache, guest, speaks)
         done = raw
         if output_format != 'raw':
             done = pathlib.Path(folder, 'converted')
@@ -85,9 +87,11 @@ def _adapted(
     wanted: Sequence[hardware.Hardware],
     cache: artifacts.Artifacts,
     guest: micro_vm.Guest | None,
+    speaks: bool,
 ) -> adapt.Report:
+    have = supplies.Fetched(cache)
     try:
-        return adapt.adapt(raw, wanted, supplies.Fetched(cache), mount=False)
+        return adapt.adapt(raw, wanted, have, mount=False, speaks=speaks)
     except exception.MountNeeded as exc:
         if guest is None:
             raise exception.GuestMissing(
@@ -96,4 +100,4 @@ def _adapted(
     if adapt.needs_esp(raw, wanted):
         partitions.grow(raw)
     with cache.report.step('adapt in a machine of its own'):
-        return micro_vm.run(raw, wanted, guest)
+        return micro_vm.run(raw, wanted, guest, speaks=speaks)

@@ -71,7 +71,11 @@ class Editing:
 
     def write_text(self, path: str, text: str) -> None:
         """Put a text at a path of the OS; raises as `write`."""
-        with tempfile.NamedTemporaryFile('w') as copy:
-            copy.write(text)
+        self.write_bytes(path, text.encode())
+
+    def write_bytes(self, path: str, data: bytes) -> None:
+        """Put bytes at a path of the OS; raises as `write`."""
+        with tempfile.NamedTemporaryFile() as copy:
+            copy.write(data)
             copy.flush()
             self.write(path, pathlib.Path(copy.name))

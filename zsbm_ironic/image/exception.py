@@ -6,6 +6,7 @@
     ZsbmError
     |-- FixSettings
     |   |-- ImageUnreadable, HardwareInvalid, OutputExists, GuestMissing
+    |   |-- NodeUnknown, NotInspected
     |   `-- NotConverted
     |       `-- NotJudged
     `-- GiveUp
@@ -125,3 +126,21 @@ class GuestMissing(exception.FixSettings):
         'image': 'web.qcow2',
         'what': 'btrfs on partition 2 is not written to without a mount',
     }
+
+
+class NodeUnknown(exception.FixSettings):
+    """Ironic was asked for a node, in vain."""
+
+    template = 'Node {node}: {why}. Ask a cloud that has it: --os-cloud, OS_*.'
+    EXAMPLE = {'node': 'web-3', 'why': 'no cloud is named'}
+
+
+class NotInspected(exception.FixSettings):
+    """Nobody looked at the hardware of a node yet, or an old ramdisk did."""
+
+    template = (
+        'Node {node}: its hardware is not known: {why}. Inspect it with a '
+        'deploy ramdisk of this release: openstack baremetal node inspect '
+        '{node}'
+    )
+    EXAMPLE = {'node': 'web-3', 'why': 'its inventory has no zsbm_hardware'}

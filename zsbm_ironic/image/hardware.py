@@ -70,6 +70,14 @@ class Hardware:
         ]
         return dataclasses.replace(self, nics=(*known, *nics[len(known) :]))
 
+    def first(self, macs: Sequence[str]) -> 'Hardware':
+        """Return the same server, interfaces with these MACs before others."""
+        order = {mac.lower(): place for place, mac in enumerate(macs)}
+        nics = sorted(
+            self.nics, key=lambda nic: order.get(nic.mac or '', len(order))
+        )
+        return dataclasses.replace(self, nics=tuple(nics))
+
     def data(self) -> dict[str, Any]:
         """Return it as JSON-like data."""
         return {**dataclasses.asdict(self), 'firmware': self.firmware.value}

@@ -37,16 +37,21 @@ def answer_to(task: dict[str, Any]) -> dict[str, Any]:
             wanted,
             supplies.Installed(),
             mount=True,
+            speaks=task['speaks'],
         )
     except (exception.ZsbmError, OSError) as exc:
         return {'error': str(exc)}
     return {'report': report.data()}
 
 
-def task(disk: str, wanted: list[hardware.Hardware]) -> bytes:
-    """Return what TASK is to hold."""
+def task(disk: str, wanted: list[hardware.Hardware], *, speaks: bool) -> bytes:
+    """Return what TASK is to hold; see `adapt.adapt`."""
     return json.dumps(
-        {'disk': disk, 'hardware': [one.data() for one in wanted]}
+        {
+            'disk': disk,
+            'hardware': [one.data() for one in wanted],
+            'speaks': speaks,
+        }
     ).encode()
 
 

@@ -49,6 +49,8 @@ def run(
     raw: pathlib.Path,
     wanted: Sequence[hardware.Hardware],
     guest: Guest,
+    *,
+    speaks: bool = False,
 ) -> adapt.Report:
     """Adapt a raw disk; what `adapt.adapt` does, where a kernel may mount.
 
@@ -56,7 +58,8 @@ def run(
     """
     with tempfile.TemporaryDirectory(prefix='zsbm-adapt-') as name:
         work = pathlib.Path(name)
-        answer = _answer(raw, wanted, guest, work)
+        task = inside.task(_DISK, list(wanted), speaks=speaks)
+        answer = _answer(raw, guest, task, work)
     if 'error' in answer:
         raise exception.NotConverted(
             image=raw.name,
@@ -68,12 +71,12 @@ def run(
 
 def _answer(
     raw: pathlib.Path,
-    wanted: Sequence[hardware.Hardware],
     guest: Guest,
+    task: bytes,
     work: pathlib.Path,
 ) -> dict[str, Any]:
     initramfs, reply = work / 'initramfs', work / 'reply'
-    _with_task(guest.initramfs, initramfs, inside.task(_DISK, list(wanted)))
+    _with_task(guest.initramfs, initramfs, task)
     words = 'console=ttyS0 panic=-1 mitigations=off init_on_alloc=0 quiet'
     vm = machine.Machine(
         spec.MachineSpec(

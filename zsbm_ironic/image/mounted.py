@@ -28,6 +28,7 @@ _RESOLVE_NO_MAGICLINKS = 0x02
 _MOUNT_OPTIONS = 'ro,nosuid,nodev,noexec'
 # No log of another file system with the same UUID; the whole of it.
 _OPTIONS = {'xfs': ',nouuid', 'btrfs': ',subvolid=5'}
+_LABEL = 'security.selinux'
 _KINDS = frozenset({'ext2', 'ext3', 'ext4', 'xfs', 'btrfs'})
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -287,6 +288,8 @@ def _folder(root: int, path: pathlib.PurePosixPath) -> Iterator[int]:
                     pass
             except FileNotFoundError:
                 os.mkdir(part, 0o755, dir_fd=above)
+                with _opened(root, str(done), flags) as new:
+                    _label_as(above, new)
     with _opened(root, str(path), flags) as folder:
         yield folder
 
@@ -297,6 +300,7 @@ def _as_before(folder: int, name: str, target: int) -> None:
         old = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)
     except FileNotFoundError:
         os.fchmod(target, 0o644)
+        _label_as(folder, target)
         return
     try:
         facts = os.fstat(old)
@@ -306,6 +310,12 @@ def _as_before(folder: int, name: str, target: int) -> None:
             os.setxattr(target, attribute, os.getxattr(old, attribute))
     finally:
         os.close(old)
+
+
+def _label_as(old: int, new: int) -> None:
+    """Give what is new the label that SELinux has for its folder."""
+    with contextlib.suppress(OSError):
+        os.setxattr(new, _LABEL, os.getxattr(old, _LABEL))
 
 
 @contextlib.contextmanager

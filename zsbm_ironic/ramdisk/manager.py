@@ -18,9 +18,15 @@ from ironic_python_agent import agent, config, errors, hardware
 from oslo_config import cfg
 
 from zsbm_ironic.common import exception, process
-from zsbm_ironic.image import adapt, supplies
+from zsbm_ironic.image import adapt, identity, supplies
 from zsbm_ironic.image import exception as image_exception
-from zsbm_ironic.ramdisk import boot_report, image_size, this_server, version
+from zsbm_ironic.ramdisk import (
+    boot_report,
+    image_size,
+    inspection,
+    this_server,
+    version,
+)
 
 REPORT_NAME = 'zsbm-boot-report.json'
 # Seconds between two heartbeats, at least; upstream's is 5. It is also the
@@ -60,8 +66,13 @@ class ZsbmHardwareManager(hardware.HardwareManager):
         It tells the end of a step at once, not 5 s later, and gives up an
         image that stays wrong. Pauses after a failed heartbeat stay as they
         are, 5 to 10 s: many agents must not run down an API that has just
-        come back.
+        come back. Where nobody says what inspection collects, it collects
+        what images are judged by as well.
         """
+        names = config.INSPECTION_DEFAULT_COLLECTORS
+        if inspection.COLLECTOR not in names.split(','):
+            names += f',{inspection.COLLECTOR}'
+            config.INSPECTION_DEFAULT_COLLECTORS = names
         if 'ipa-image-download-connection-retries' not in config.APARAMS:
             cfg.CONF.set_default(
                 'image_download_connection_retries', IMAGE_RETRIES
@@ -116,6 +127,12 @@ class ZsbmHardwareManager(hardware.HardwareManager):
                         'names of the network settings, in their order',
                         'required': True,
                     },
+                    'hostname': {
+                        'description': 'Name of the server: the image gets '
+                        'an identity of its own (default: it keeps what it '
+                        'has)',
+                        'required': False,
+                    },
                     'must_judge': {
                         'description': 'Fail where nobody can tell whether '
                         'the image boots (default: false)',
@@ -130,12 +147,15 @@ class ZsbmHardwareManager(hardware.HardwareManager):
         node: dict[str, Any],
         ports: list[dict[str, Any]],
         macs: list[str],
+        hostname: str | None = None,
         must_judge: bool = False,
     ) -> dict[str, Any]:
         """Make the image that was written boot on this server.
 
         :param macs: of the NICs that get the first names of the image's
             network settings.
+        :param hostname: of the server whose identity the image gets; None
+            keeps what it was captured with, as for a restore.
         :param must_judge: fail where nobody can tell whether it boots, as
             with Windows; else it is left as it is.
         :returns: what was changed and why, see `adapt.Report.data`; or
@@ -151,6 +171,9 @@ class ZsbmHardwareManager(hardware.HardwareManager):
                 [wanted],
                 supplies.Installed(),
                 mount=self.mounts,
+                hostname=None
+                if hostname is None
+                else identity.label(hostname),
             )
         except image_exception.NotJudged as exc:
             if must_judge:

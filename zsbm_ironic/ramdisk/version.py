@@ -9,7 +9,8 @@ conductor needs something new of it, not at every upgrade.
 1.0
     Reports its version; adds a boot report to the logs of a ramdisk.
 1.1
-    Step adapt_image, with GRUB, shim and mtools in the ramdisk.
+    Step adapt_image, with GRUB, shim and mtools in the ramdisk; inspection
+    keeps what an image is judged by.
 """
 
 MANAGER_NAME = 'zsbm'

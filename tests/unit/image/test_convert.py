@@ -20,6 +20,8 @@ from tests.unit.image import made_up
 from zsbm_ironic.common import process
 from zsbm_ironic.image import (
     cli,
+    exception,
+    ext,
     hardware_kernel,
     initramfs,
     kits,
@@ -204,6 +206,47 @@ class FilesTest(ConvertCase):
             self.text('/etc/systemd/network/10-zsbm-ens3.link'),
         )
         self.assert_again_nothing('--mac', MAC)
+
+    def test_attributes_stay_and_are_inherited(self) -> None:
+        path = self.image.write()
+        part = f'{path}?offset={disk.MIB}'
+        values = {}
+        for name, label in (('old', 'etc_runtime_t'), ('etc', 'etc_t')):
+            value = self.folder / name
+            value.write_bytes(f'system_u:object_r:{label}:s0\0'.encode())
+            values[name] = value
+        large = self.folder / 'large'
+        large.write_bytes(b'x' * 300)
+        for target, value, name in (
+            ('/etc', values['etc'], 'security.selinux'),
+            ('/etc/fstab', values['old'], 'security.selinux'),
+            ('/etc/os-release', large, 'user.large'),
+        ):
+            process.run(
+                ['debugfs', '-w', '-R', f'ea_set -f {value} {target} {name}']
+                + [part],
+                timeout_s=30,
+            )
+        new = self.folder / 'new'
+        new.write_text('new')
+        files = ext.ExtTree(path, disk.MIB)
+        files.write('/etc/fstab', new)
+        files.write('/etc/some/where/file', new)
+        self.assertRaises(
+            exception.MountNeeded, files.write, '/etc/os-release', new
+        )
+        self.output = path
+        self.assert_sound()
+        for target, label in (
+            ('/etc/fstab', 'etc_runtime_t'),
+            ('/etc/some', 'etc_t'),
+            ('/etc/some/where', 'etc_t'),
+            ('/etc/some/where/file', 'etc_t'),
+        ):
+            said = process.run(
+                ['debugfs', '-R', f'ea_list {target}', part], timeout_s=30
+            ).stdout
+            self.assertIn(f':{label}:s0', said, target)
 
     def test_links_end_inside(self) -> None:
         self.image.files['etc/network/interfaces'] = b'auto ens3\n'

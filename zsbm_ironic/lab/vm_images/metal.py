@@ -7,11 +7,11 @@ image stays as it is: the machine writes to an overlay, which is gone when
 """
 
 import pathlib
-import re
 import tempfile
 import time
 
 from zsbm_ironic.common import process
+from zsbm_ironic.image import rehearse
 from zsbm_ironic.lab import exception as lab_exception
 from zsbm_ironic.lab.vm_images import configure
 from zsbm_ironic.machine import machine as machines
@@ -32,14 +32,6 @@ PLACES = {
     'vm-uefi': (specs.Firmware.UEFI, 'virtio', 'x86_64'),
     'vm-uefi-arm64': (specs.Firmware.UEFI, 'virtio', 'aarch64'),
 }
-# What consoles end with where nothing starts: of initramfs-tools, dracut,
-# GRUB, SeaBIOS and OVMF.
-_ENDS = re.compile(
-    r'Dropping to a shell|dracut-initqueue.*timeout|Entering emergency mode|'
-    r'Cannot open access to console|grub rescue>|grub>|No bootable device|'
-    r'No bootable option|Shell>|Kernel panic',
-    re.IGNORECASE,
-)
 
 
 def boot(
@@ -78,7 +70,7 @@ def boot(
             while time.monotonic() - began_s < timeout_s:
                 if line := ready_line(spec.serial_log):
                     return f'{time.monotonic() - began_s:.1f} s: {line}'
-                if _ENDS.search(_text(spec.serial_log)):
+                if rehearse.ENDS.search(rehearse.console(spec.serial_log)):
                     break
                 time.sleep(_LOOK_S)
         finally:
@@ -88,19 +80,15 @@ def boot(
             why=f'no "{configure.READY_MARKER}" after '
             f'{time.monotonic() - began_s:.0f} s',
             log='its console',
-            tail=_text(spec.serial_log)[-_LOG_TAIL_CHARS:],
+            tail=rehearse.console(spec.serial_log)[-_LOG_TAIL_CHARS:],
         )
 
 
 def ready_line(console: pathlib.Path) -> str:
     """Return the ready line that a console has, '' before it does."""
     # The last is not whole yet.
-    for line in _text(console).split('\n')[:-1]:
+    for line in rehearse.console(console).split('\n')[:-1]:
         _, marker, rest = line.partition(configure.READY_MARKER)
         if marker:
             return f'{marker}{rest}'.strip()
     return ''
-
-
-def _text(path: pathlib.Path) -> str:
-    return path.read_text(errors='replace') if path.exists() else ''

@@ -11,6 +11,7 @@ import tempfile
 import time
 
 from zsbm_ironic.common import apt, process
+from zsbm_ironic.image import rehearse
 from zsbm_ironic.lab import exception as lab_exception
 from zsbm_ironic.lab.vm_images import (
     build,
@@ -69,7 +70,8 @@ def boot(
             name=f'VM of {specimen.name}',
             why=f'no "{configure.READY_MARKER}", {ended}',
             log='the console and of QEMU',
-            tail=_text(console)[-_LOG_TAIL_CHARS:] + _text(work / 'qemu.log'),
+            tail=rehearse.console(console)[-_LOG_TAIL_CHARS:]
+            + rehearse.console(work / 'qemu.log'),
         )
 
 
@@ -162,7 +164,3 @@ def _boot_entry(image: build.VmImage, work: pathlib.Path) -> list[str]:
         '-device',
         'virtio-blk-pci,drive=entry,bootindex=1',
     ]
-
-
-def _text(path: pathlib.Path) -> str:
-    return path.read_text(errors='replace') if path.exists() else ''
