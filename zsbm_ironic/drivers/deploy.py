@@ -28,6 +28,7 @@ from zsbm_ironic.drivers import (
     adaptation,
     events,
     filled_in,
+    image_verdicts,
     remedies,
     translate,
 )
@@ -81,6 +82,7 @@ class ZsbmDeploy(ironic_compat.AgentDeploy):
                     )
                 )
         super().validate(task)
+        image_verdicts.refuse(task)
 
     @task_manager.require_exclusive_lock
     def prepare(self, task: task_manager.TaskManager) -> None:
@@ -228,8 +230,8 @@ class ZsbmDeploy(ironic_compat.AgentDeploy):
         """Make a written image boot on this server, in the ramdisk.
 
         What it changed is in node history and in driver_internal_info. Left
-        out for a partition image, and where instance_info or a property of
-        the image says never.
+        out for a partition image, for one that is known to be fit, and where
+        instance_info or a property of the image says never.
 
         :returns: DEPLOYWAIT, None where it is left out.
         """
@@ -238,6 +240,7 @@ class ZsbmDeploy(ironic_compat.AgentDeploy):
             not task.driver.storage.should_write_image(task)
             or not node.driver_internal_info.get('is_whole_disk_image')
             or adaptation.choice(node) is adaptation.Choice.NEVER
+            or image_verdicts.is_fit(task)
         ):
             return None
         step = {

@@ -8,7 +8,8 @@
     |   `-- ConductorRestarted
     `-- FixSettings
         |-- RamdiskUnsuitable, ImageNotForThisInterface, ImageUnreachable
-        `-- ConductorDiskFull, DeployStepFailed, SwitchInvalid
+        `-- ConductorDiskFull, DeployStepFailed, SwitchInvalid,
+            ImageCannotBoot
 
 Here and not there: only the conductor's interfaces raise them. No ironic is
 imported; they are translated like all others.
@@ -120,4 +121,18 @@ class SwitchInvalid(exception.FixSettings):
         'key': 'zsbm_adapt_image',
         'value': 'maybe',
         'known': 'auto, always, never',
+    }
+
+
+class ImageCannotBoot(exception.FixSettings):
+    """A check found before that the image does not boot on such a server."""
+
+    template = (
+        'Node {node}: its image does not boot there: {what}; {remedy}. So '
+        'said zsbm-image check; check it again with --keep after a change.'
+    )
+    EXAMPLE = {
+        'node': 'web-3',
+        'what': 'its programs are for aarch64, the server is x86_64',
+        'remedy': 'use an image for this architecture',
     }

@@ -19,6 +19,8 @@ firmware_files
     What firmware starts by itself, and whether a disk has it.
 verdict
     What all this means on the hardware.
+verdicts
+    The same, kept for a conductor.
 adapt, editing
     Mends what a verdict finds: the order of things, and their report.
 by_uuid, early_drivers, nic_names

@@ -14,6 +14,7 @@ from zsbm_ironic.common import artifacts, completion, exception
 from zsbm_ironic.image import (
     adapt,
     hardware,
+    identity,
     inventory,
     kits,
     micro_vm,
@@ -26,6 +27,9 @@ from zsbm_ironic.image import (
 )
 from zsbm_ironic.image import (
     convert as convert_image,
+)
+from zsbm_ironic.image import (
+    verdicts as verdicts_kept,
 )
 
 EXIT = {
@@ -56,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         status: int = arguments.handler(arguments)
-    except exception.ZsbmError as exc:
+    except (exception.ZsbmError, OSError) as exc:
         sys.stderr.write(f'zsbm-image: {exc}\n')
         return 1
     except KeyboardInterrupt:
@@ -182,6 +186,14 @@ def _check(arguments: argparse.Namespace) -> int:
         verdicts = {
             one.name: verdict.of_disk(disk, found, one) for one in wanted
         }
+        if arguments.keep:
+            kept = verdicts_kept.keep(
+                arguments.keep,
+                arguments.image,
+                {one: verdicts[one.name] for one in wanted},
+                untouched=found is None or not identity.is_in(found),
+            )
+            sys.stderr.write(f'kept in {kept}\n')
     if arguments.format == 'json':
         print(json.dumps(_data(image, found, verdicts), indent=1))
     else:

@@ -6,7 +6,7 @@
     ZsbmError
     |-- FixSettings
     |   |-- ImageUnreadable, HardwareInvalid, OutputExists, GuestMissing
-    |   |-- NodeUnknown, NotInspected
+    |   |-- NodeUnknown, NotInspected, VerdictsUnreadable
     |   `-- NotConverted
     |       `-- NotJudged
     `-- GiveUp
@@ -144,3 +144,16 @@ class NotInspected(exception.FixSettings):
         '{node}'
     )
     EXAMPLE = {'node': 'web-3', 'why': 'its inventory has no zsbm_hardware'}
+
+
+class VerdictsUnreadable(exception.FixSettings):
+    """What was kept of an image is not as it was written."""
+
+    template = (
+        'The verdicts in {path} cannot be read: {why}. Delete the file and '
+        'check the image again: zsbm-image check --keep'
+    )
+    EXAMPLE = {
+        'path': '/var/lib/ironic/zsbm-verdicts/9f86d081.json',
+        'why': 'Permission denied',
+    }

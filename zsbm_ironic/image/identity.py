@@ -73,6 +73,12 @@ def renew(found: system.System, image: editing.Editing, hostname: str) -> None:
             )
 
 
+def is_in(found: system.System) -> bool:
+    """Return whether `renew` would replace something, whatever the name."""
+    # No host has this name.
+    return any(part.content(found.files, '-') for part in _PARTS)
+
+
 def _machine_id(files: tree.Tree, _: str) -> dict[str, bytes]:
     old = [tree.text(files, path).strip() for path in _MACHINE_IDS]
     new = f'{uuid.uuid4().hex}\n'.encode()
@@ -206,12 +212,13 @@ _KEYS: Mapping[str, Callable[[], PrivateKeyTypes]] = {
     'ecdsa': lambda: ec.generate_private_key(ec.SECP256R1()),
     'ed25519': ed25519.Ed25519PrivateKey.generate,
 }
+# Cheap ones first: `is_in` ends at the first that finds something.
 _PARTS = (
     _Part('the machine ID is', _machine_id),
-    _Part('keys of the SSH server are', _host_keys),
     _Part('the host name is', _hostname),
     _Part('leases of DHCP are', _leases),
     _Part('the state of cloud-init is', _cloud_init),
     _Part('random seeds are', _seeds),
     _Part('names of storage initiators are', _initiators),
+    _Part('keys of the SSH server are', _host_keys),
 )

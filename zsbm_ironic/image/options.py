@@ -42,6 +42,13 @@ def _check(verbs: Any) -> argparse.ArgumentParser:
     )
     check.add_argument('image', metavar='IMAGE', type=pathlib.Path)
     _add_hardware(check)
+    check.add_argument(
+        '--keep',
+        metavar='FOLDER',
+        type=pathlib.Path,
+        help='keep the verdicts for the conductor, in the folder that its '
+        '[zsbm_image]verdict_dir names',
+    )
     _add_format(check)
     return check
 

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Group [zsbm_image]: images, before they are written to servers."""
+
+from oslo_config import cfg
+
+GROUP = cfg.OptGroup(name='zsbm_image', title='Images of zsbm nodes')
+
+OPTS = [
+    cfg.StrOpt(
+        'verdict_dir',
+        default='$state_path/zsbm-verdicts',
+        help=(
+            'Directory with what `zsbm-image check --keep` found of images, a '
+            'file per SHA-256. A deploy of an image that cannot boot on its '
+            'server fails at validation then, and one that is known to be '
+            'fit is not looked at again on the server. A directory that is '
+            'not there holds nothing.'
+        ),
+    ),
+]
