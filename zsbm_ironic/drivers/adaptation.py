@@ -17,10 +17,11 @@ from ironic.drivers.modules import agent_base
 from oslo_utils import strutils
 
 from zsbm_ironic.drivers import exception as drivers_exception
+from zsbm_ironic.ramdisk import version
 
 # In instance_info, or a property of an image: is it looked at, and is it
 # what it was captured from.
-SWITCH = 'zsbm_adapt_image'
+SWITCH = version.SWITCH
 KEEP = 'zsbm_keep_identity'
 # Where driver_internal_info has the last report.
 REPORT = 'zsbm_adapted'
@@ -36,7 +37,7 @@ class Choice(enum.Enum):
 
     AUTO = 'auto'
     ALWAYS = 'always'
-    NEVER = 'never'
+    NEVER = version.NEVER
 
 
 def choice(node: Any) -> Choice:

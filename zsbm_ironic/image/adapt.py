@@ -100,6 +100,35 @@ def adapt(
     return Report(identifier, tuple(changes), after)
 
 
+def make_room_for_partition(
+    raw: pathlib.Path, have: supplies.Supplies, *, mount: bool
+) -> tuple[editing.Change, ...]:
+    """Give a disk a GPT where its MBR has no room for one more partition.
+
+    Done before a config drive is added; a disk without an OS that is
+    understood stays as it is.
+
+    :raises NotEditable: it cannot be.
+    """
+    with _opened(raw, mount) as disk:
+        if disk.table != 'dos' or partitions.primaries(disk) < _MOST_PRIMARIES:
+            return ()
+        found = system.find(disk)
+        if found is None:
+            return ()
+        image = editing.Editing(found)
+        for point in ('/', '/boot'):
+            image.check(point)
+        by_uuid.mend(found, image, new_table=True)
+    with _opened(raw, mount) as disk:
+        found = system.find(disk)
+        if found is not None:
+            loader = editing.Editing(found)
+            boot_loader.to_gpt(found, loader, have)
+            image.changes += loader.changes
+    return tuple(image.changes)
+
+
 def needs_esp(raw: pathlib.Path, wanted: Sequence[hardware.Hardware]) -> bool:
     """Return whether an EFI system partition will be added."""
     _, verdicts = _judged(volumes.read(raw), wanted)
@@ -208,6 +237,7 @@ def _loader(
         return image.changes
 
 
+_MOST_PRIMARIES = 4
 _KERNEL = frozenset({'no-disk-driver', 'no-nic-driver'})
 _BY_UUID = frozenset(
     {'root-by-bus', 'root-unknown', 'mount-by-bus', 'mount-absent'}

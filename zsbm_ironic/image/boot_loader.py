@@ -60,6 +60,30 @@ def mend(
         _bios(found, image, have)
 
 
+def to_gpt(
+    found: system.System, image: editing.Editing, have: supplies.Supplies
+) -> None:
+    """Give a disk of an MBR a GPT; BIOS boots it as before.
+
+    :raises NotEditable: no room for GRUB's core between table and first
+        partition.
+    """
+    core = firmware_files.has_bios_loader(found.disk)
+    room = partitions.make_room(found.disk, esp=False, core=core)
+    _note_gpt(image, 'an MBR has no room for another partition')
+    if core:
+        _embed(found, image, have, room.core)
+
+
+def _note_gpt(image: editing.Editing, why: str) -> None:
+    image.note(
+        'gpt',
+        'the partition table is a GPT; partitions keep their places and '
+        'numbers',
+        why,
+    )
+
+
 def _bios(
     found: system.System, image: editing.Editing, have: supplies.Supplies
 ) -> None:
@@ -148,12 +172,7 @@ def _add_esp(
         content = _ours(found, wanted, have, work)
         room = partitions.make_room(disk, esp=True, core=core)
         if was_mbr:
-            image.note(
-                'gpt',
-                'the partition table is a GPT; partitions keep their places '
-                'and numbers',
-                'an MBR has no room for an EFI system partition',
-            )
+            _note_gpt(image, 'an MBR has no room for an EFI system partition')
         if room.core:
             _embed(found, image, have, room.core)
         part = part_files.make_esp(content, work / 'esp', partitions.ESP_MIB)

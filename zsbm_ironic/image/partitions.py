@@ -76,6 +76,15 @@ def gap(disk: volumes.Disk) -> int:
     return min(starts, default=0) // volumes.SECTOR - FIRST_SECTOR
 
 
+def primaries(disk: volumes.Disk) -> int:
+    """Return how many partitions are in the table itself, not in another."""
+    table = volumes.table(disk.image)
+    numbers = [
+        volumes.number(table, entry) for entry in table.get('partitions', ())
+    ]
+    return sum(number is not None and number <= 4 for number in numbers)
+
+
 def make_room(disk: volumes.Disk, *, esp: bool, core: bool) -> Room:
     """Write the table anew and return what is free in it.
 
@@ -119,13 +128,10 @@ def _esp_place(disk: volumes.Disk, lines: list[_Line]) -> int:
 
     Only a config drive is behind it, which a deploy puts at the very end.
     """
-    drives = {
-        one.start_bytes // volumes.SECTOR
-        for one in disk.volumes
-        if one.label.lower() == CONFIG_DRIVE and one.start_bytes
-    }
     sectors = disk.size_bytes // volumes.SECTOR
-    end = min(drives, default=sectors - _END_MIB * _SECTORS_PER_MIB)
+    end = min(
+        _config_drives(disk), default=sectors - _END_MIB * _SECTORS_PER_MIB
+    )
     start = (end // _SECTORS_PER_MIB - ESP_MIB) * _SECTORS_PER_MIB
     used = max(
         (line.start + line.size for line in lines if line.start < end),
@@ -142,8 +148,21 @@ def _esp_place(disk: volumes.Disk, lines: list[_Line]) -> int:
     return start
 
 
+def _config_drives(disk: volumes.Disk) -> set[int]:
+    """Return the first sectors of config drives."""
+    return {
+        one.start_bytes // volumes.SECTOR
+        for one in disk.volumes
+        if one.label.lower() == CONFIG_DRIVE and one.start_bytes
+    }
+
+
 def _lines(disk: volumes.Disk, table: volumes.Table) -> list[_Line]:
     found = []
+    # A deploy puts a config drive where the backup of a GPT is to be; it
+    # fills a small part of its 64 MiB.
+    last = disk.size_bytes // volumes.SECTOR - FIRST_SECTOR
+    drives = _config_drives(disk)
     for entry in table.get('partitions', ()):
         number = volumes.number(table, entry)
         kind = entry['type'].lower()
@@ -158,7 +177,10 @@ def _lines(disk: volumes.Disk, table: volumes.Table) -> list[_Line]:
             )
         else:
             kind = _TYPES.get(kind, _DATA)
-        found.append(_Line(number, entry['start'], entry['size'], kind, rest))
+        start, size = entry['start'], entry['size']
+        if start in drives:
+            size = min(size, last - start + 1)
+        found.append(_Line(number, start, size, kind, rest))
     return found
 
 

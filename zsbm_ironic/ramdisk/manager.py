@@ -8,17 +8,25 @@ define itself falls through to the agent's generic manager. Nothing of it
 outlives the ramdisk.
 """
 
+import dataclasses
 import io
 import json
 import pathlib
 import time
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import Any
 
-from ironic_python_agent import agent, config, errors, hardware
+from ironic_python_agent import (
+    agent,
+    config,
+    errors,
+    hardware,
+    partition_utils,
+)
 from oslo_config import cfg
 
 from zsbm_ironic.common import exception, process
-from zsbm_ironic.image import adapt, identity, supplies
+from zsbm_ironic.image import adapt, editing, identity, supplies
 from zsbm_ironic.image import exception as image_exception
 from zsbm_ironic.ramdisk import (
     boot_report,
@@ -51,6 +59,8 @@ class ZsbmHardwareManager(hardware.HardwareManager):
 
     def __init__(self) -> None:
         self._loaded_s = boot_report.uptime_s()
+        # What was changed when the image was written.
+        self._before: tuple[editing.Change, ...] = ()
 
     def evaluate_hardware_support(self) -> int:
         """Return the level that the agent reserves for other packages.
@@ -89,27 +99,42 @@ class ZsbmHardwareManager(hardware.HardwareManager):
         ports: list[dict[str, Any]],
         image_info: dict[str, Any],
         configdrive: str | None = None,
-    ) -> NoReturn:
-        """Refuse an image that is larger than the disk, before the writing.
+    ) -> Any:
+        """Write an image where the agent would fail late, or without a word.
 
-        :raises DeploymentError: it is larger.
-        :raises IncompatibleHardwareMethodError: it is not, so the agent's
-            own manager writes it.
+        One that is larger than the disk is refused before the writing. For a
+        config drive, an MBR with four partitions becomes a GPT.
+
+        :raises DeploymentError: it is larger, or there is no room for the
+            config drive.
+        :raises IncompatibleHardwareMethodError: the agent's own manager
+            writes it.
         """
-        length = image_size.length_of(image_info)
-        if length is not None:
-            device = hardware.dispatch_to_managers('get_os_install_device')
-            sizes = {
-                disk.name: disk.size
-                for disk in hardware.dispatch_to_managers('list_block_devices')
-            }
-            if length > sizes.get(device, length):
-                raise errors.DeploymentError(
-                    f'The image has {length} bytes and is larger than the '
-                    f'disk {device} with {sizes[device]}. Choose a larger '
-                    'disk by property root_device, or a smaller image.'
-                )
-        raise errors.IncompatibleHardwareMethodError
+        device = hardware.dispatch_to_managers('get_os_install_device')
+        _check_size(image_info, device)
+        self._before = ()
+        if (
+            not (configdrive or image_info.get('configdrive'))
+            or image_info.get('image_type') == 'partition'
+            or _may_not_adapt(node)
+        ):
+            raise errors.IncompatibleHardwareMethodError
+        plain = {**image_info}
+        drive = configdrive or plain['configdrive']
+        plain.pop('configdrive', None)
+        # Comes here once more, and goes on to the other managers.
+        said = hardware.dispatch_to_managers('write_image', node, ports, plain)
+        try:
+            self._before = adapt.make_room_for_partition(
+                pathlib.Path(device), supplies.Installed(), mount=self.mounts
+            )
+        except (exception.ZsbmError, OSError) as exc:
+            raise errors.DeploymentError(str(exc)) from exc
+        _read_table(device, self._before)
+        partition_utils.create_config_drive_partition(
+            image_info.get('node_uuid', 'local'), device, drive
+        )
+        return said
 
     def get_deploy_steps(
         self, node: dict[str, Any], ports: list[dict[str, Any]]
@@ -181,10 +206,10 @@ class ZsbmHardwareManager(hardware.HardwareManager):
             return {'left_alone': str(exc)}
         except (exception.ZsbmError, OSError) as exc:
             raise errors.DeploymentError(str(exc)) from exc
-        if report.changes and pathlib.Path(device).is_block_device():
-            # A new partition has a node before the boot entry is made.
-            process.run(['blockdev', '--rereadpt', device], timeout_s=60)
-            process.run(['udevadm', 'settle'], timeout_s=60)
+        _read_table(device, report.changes)
+        report = dataclasses.replace(
+            report, changes=(*self._before, *report.changes)
+        )
         return {
             **report.data(),
             'seconds': round(time.monotonic() - began_s, 1),
@@ -201,3 +226,36 @@ class ZsbmHardwareManager(hardware.HardwareManager):
         report = boot_report.collect(self._loaded_s)
         text = json.dumps(report, indent=1, sort_keys=True)
         io_dict[REPORT_NAME] = io.BytesIO(text.encode())
+
+
+def _check_size(image_info: dict[str, Any], device: str) -> None:
+    length = image_size.length_of(image_info)
+    if length is None:
+        return
+    sizes = {
+        disk.name: disk.size
+        for disk in hardware.dispatch_to_managers('list_block_devices')
+    }
+    if length > sizes.get(device, length):
+        raise errors.DeploymentError(
+            f'The image has {length} bytes and is larger than the disk '
+            f'{device} with {sizes[device]}. Choose a larger disk by '
+            'property root_device, or a smaller image.'
+        )
+
+
+def _may_not_adapt(node: dict[str, Any]) -> bool:
+    info = node.get('instance_info') or {}
+    switch = version.SWITCH
+    value = info.get(switch, (info.get('image_properties') or {}).get(switch))
+    return bool(value == version.NEVER)
+
+
+def _read_table(device: str, changes: Sequence[editing.Change]) -> None:
+    """Have the kernel read a table that may be new.
+
+    A new partition has a node then, before the boot entry is made.
+    """
+    if changes and pathlib.Path(device).is_block_device():
+        process.run(['blockdev', '--rereadpt', device], timeout_s=60)
+        process.run(['udevadm', 'settle'], timeout_s=60)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a person learns of an image before a server is touched.
+
+The servers are known by their inspection alone; they are off all the time.
+"""
+
+import json
+
+from tests.e2e import base
+from zsbm_ironic.common import artifacts, process
+from zsbm_ironic.lab import demo, ironic, network
+from zsbm_ironic.lab.vm_images import build, specimens
+
+
+class BeforeTheServerTest(base.LabTest):
+    def image(self, name):
+        """Return an image of the table."""
+        cache = artifacts.Artifacts(self.lab.folders.cache)
+        return build.build(cache, specimens.by_name(name))
+
+    def zsbm_image(self, *words):
+        """Run it as a person does who has the credentials of the cloud."""
+        return process.run(
+            [*network.nsenter(), ironic.executable('zsbm-image'), *words],
+            timeout_s=900,
+            env=demo.client_environment(),
+            check=False,
+        )
+
+    def inspected(self, name):
+        """Return a server that was inspected by this release."""
+        server = self.server(name)
+        demo.make_available(server)
+        server.provision('manage')
+        server.provision('inspect')
+        server.provision('provide')
+        return server
+
+    def test_an_image_is_judged_for_a_node(self):
+        self.inspected('metal-uefi')
+        image = self.image('debian12-mbr')
+        done = self.zsbm_image(
+            'check', str(image.path), '--node', 'metal-uefi', '-f', 'json'
+        )
+        self.assertEqual(4, done.returncode, done.stderr)
+        (verdict,) = json.loads(done.stdout)['verdicts'].values()
+        keys = {one['key'] for one in verdict['findings']}
+        self.assertLessEqual({'no-esp', 'no-disk-driver-early'}, keys)
+
+    def test_a_node_says_so_that_its_image_cannot_boot(self):
+        server = self.inspected('metal-uefi')
+        image = self.image('debian12-arm64')
+        folder = self.lab.folders.conductor(1) / 'state' / 'zsbm-verdicts'
+        folder.mkdir(exist_ok=True)
+        done = self.zsbm_image(
+            *('check', str(image.path), '--node', 'metal-uefi'),
+            *('--keep', str(folder)),
+        )
+        self.assertEqual(5, done.returncode, done.stderr)
+        server.describe_instance(image)
+        done = server.baremetal('node', 'validate', 'metal-uefi', '-f', 'json')
+        (deploy,) = [
+            one
+            for one in json.loads(done.stdout)
+            if one['Interface'] == 'deploy'
+        ]
+        self.assertFalse(deploy['Result'])
+        for word in ('Node metal-uefi', 'aarch64', 'zsbm-image check'):
+            self.assertIn(word, deploy['Reason'])
+
+    def test_a_boot_is_rehearsed(self):
+        self.inspected('metal-uefi')
+        image = self.image('debian12-mbr')
+        done = self.zsbm_image(
+            *('rehearse', str(image.path), '--node', 'metal-uefi'),
+            *('-f', 'json'),
+        )
+        self.assertEqual(0, done.returncode, done.stderr + done.stdout)
+        outcome = json.loads(done.stdout)['metal-uefi']
+        self.assertEqual('up', outcome['stage'])
+        self.assertEqual([True], list(outcome['network'].values()))
+        self.assertEqual([], outcome['stand_ins'])
+
+    def test_a_boot_that_ends_is_told_with_its_place(self):
+        """An image whose root is nowhere, and that nobody converts."""
+        image = self.image('debian12-arm64')
+        done = self.zsbm_image(
+            'rehearse', str(image.path), '--hardware', 'bios-sata'
+        )
+        self.assertEqual(1, done.returncode)
+        self.assertIn('aarch64', done.stderr)
