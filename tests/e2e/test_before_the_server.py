@@ -81,8 +81,7 @@ class BeforeTheServerTest(base.LabTest):
         self.assertEqual([True], list(outcome['network'].values()))
         self.assertEqual([], outcome['stand_ins'])
 
-    def test_a_boot_that_ends_is_told_with_its_place(self):
-        """An image whose root is nowhere, and that nobody converts."""
+    def test_another_architecture_is_not_rehearsed(self):
         image = self.image('debian12-arm64')
         done = self.zsbm_image(
             'rehearse', str(image.path), '--hardware', 'bios-sata'
