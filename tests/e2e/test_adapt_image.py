@@ -6,13 +6,14 @@ console that its network is up under the name that its own settings have.
 """
 
 import dataclasses
+import itertools
 import pathlib
 import shutil
 import time
 
 import fixtures
 
-from tests.e2e import base
+from tests.e2e import base, figures
 from zsbm_ironic.common import artifacts, process
 from zsbm_ironic.image import (
     editing,
@@ -22,7 +23,7 @@ from zsbm_ironic.image import (
     verdicts,
     volumes,
 )
-from zsbm_ironic.lab import demo
+from zsbm_ironic.lab import bench, demo
 from zsbm_ironic.lab.vm_images import build, configure, specimens
 
 BOOT_S = 420
@@ -37,21 +38,30 @@ CAPTURED = {
 
 
 class AdaptImageTest(base.LabTest):
+    def setUp(self):
+        super().setUp()
+        self.figures = self.useFixture(figures.Figures())
+
     def specimen(self, name):
         """Return an image of the table."""
         cache = artifacts.Artifacts(self.lab.folders.cache)
         return build.build(cache, specimens.by_name(name))
 
+    def available(self, machine, image):
+        """Return a server that waits for an image."""
+        server = self.server(machine)
+        demo.make_available(server)
+        server.describe_instance(image)
+        self.addCleanup(demo.make_available, server)
+        return server
+
     def delivered(self, name, machine, image=None):
         """Deploy an image of the table and wait until it is up."""
         image = image or self.specimen(name)
-        server = self.server(machine)
-        demo.make_available(server)
+        server = self.available(machine, image)
         log = server.folder / 'serial.log'
         before = log.stat().st_size if log.exists() else 0
-        server.describe_instance(image)
         server.deploy()
-        self.addCleanup(server.provision, 'undeploy')
         interface = image.specimen.interface
         wanted = f'{configure.READY_MARKER} {name} {interface}=198.51.100.'
         deadline = time.monotonic() + BOOT_S
@@ -65,7 +75,26 @@ class AdaptImageTest(base.LabTest):
             time.sleep(1)
         report = self.node(server)['driver_internal_info']['zsbm_adapted']
         self.assertEqual('debian 12', report['system'])
+        self.figures['image'] = name
+        self.keep_figures(server, report['seconds'])
         return report
+
+    def keep_figures(self, server, adapt_s):
+        """Leave what the steps took to the matrix, in seconds of the host."""
+        began = {
+            event['Detail']: float(event['Elapsed (s)'])
+            for event in self.timeline(server)
+            if event['Event'] == 'deploy-step'
+        }
+        steps = ('write_image', 'adapt_image', 'prepare_instance_boot')
+        for step, following in itertools.pairwise(steps):
+            self.figures[f'{server.machine.name} {step}'] = round(
+                began[following] - began[step], 1
+            )
+        self.figures[f'{server.machine.name} adapt in the ramdisk'] = adapt_s
+        self.figures.found.setdefault('servers', []).append(
+            server.machine.name
+        )
 
     def test_bios_image_on_uefi_and_nvme(self):
         report = self.delivered('debian12-mbr', 'metal-uefi')
@@ -87,6 +116,54 @@ class AdaptImageTest(base.LabTest):
         report = self.delivered('debian12-four-primaries', 'metal-bios')
         keys = {one['key'] for one in report['changes']}
         self.assertIn('gpt', keys)
+
+    def kits(self):
+        """Return the folder of kernels that the conductor serves."""
+        conductor = self.lab.conductor(1, self.lab.built())
+        return conductor.http_root / 'zsbm-kits'
+
+    def test_kernel_for_vms_on_uefi_and_nvme(self):
+        """The kernel for hardware is fetched from its conductor."""
+        served = self.kits()
+        process.run(
+            ['zsbm-image', 'kit', 'build', 'debian-12']
+            + ['--cache', str(self.lab.folders.cache), '--serve', str(served)],
+            timeout_s=900,
+        )
+        report = self.delivered('debian12-cloud', 'metal-uefi')
+        keys = {one['key'] for one in report['changes']}
+        self.assertLessEqual({'kernel', 'kernel-package'}, keys)
+
+    def test_kernel_for_vms_and_none_for_hardware(self):
+        """The deploy ends with what is to be done."""
+        shutil.rmtree(self.kits(), ignore_errors=True)
+        server = self.available('metal-uefi', self.specimen('debian12-cloud'))
+        server.baremetal(
+            'node', 'deploy', server.machine.name, '--wait', check=False
+        )
+        self.assertEqual('deploy failed', server.state())
+        self.assertIn(
+            'zsbm-image kit build debian-12', server.field('last_error')
+        )
+
+    def test_power_cut_while_an_image_is_adapted(self):
+        """What is half done is written over by the next deploy."""
+        server = self.available('metal-uefi', self.specimen('debian12-mbr'))
+        name = server.machine.name
+        server.baremetal('node', 'deploy', name)
+        deadline = time.monotonic() + BOOT_S
+        while self.step(name) != 'adapt_image':
+            self.assertLess(time.monotonic(), deadline, 'no adapt_image')
+            time.sleep(0.1)
+        bench.client(server.machine, self.lab.folders).power('off')
+        self.assertEqual('adapt_image', self.step(name), 'the cut came late')
+        server.provision('undeploy')
+        self.delivered('debian12-mbr', name)
+
+    def step(self, name):
+        """Return the deploy step that a node is at."""
+        node = self.api('GET', f'nodes/{name}')[1]
+        return node['deploy_step'].get('step')
 
     def test_two_servers_of_one_image(self):
         """Of one that ran before: nothing of it is on both, nor left."""

@@ -23,6 +23,7 @@ import pathlib
 import re
 import sys
 import tempfile
+from collections.abc import Sequence
 
 from tests.matrix import checks, parts
 
@@ -30,6 +31,7 @@ from tests.matrix import checks, parts
 LIMIT_S = 60 * 60
 E2E = 'tests/e2e'
 FUNCTIONAL = 'tests/functional'
+PROFILES = ('lab', 'test', 'doc', 'full')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Row:
     group: str
     name: str
     runs: tuple[checks.Command | checks.Tests, ...]
-    profiles: tuple[str, ...] = ('lab', 'test', 'doc', 'full')
+    profiles: tuple[str, ...] = PROFILES
 
     @property
     def title(self) -> str:
@@ -98,6 +100,7 @@ def every() -> list[Row]:
                 'benchmark',
                 path.stem.removeprefix('bench_'),
                 (checks.Command(module, (sys.executable, '-m', module)),),
+                (*PROFILES, 'bench'),
             )
         )
     return found
@@ -129,18 +132,21 @@ def _functional(module: str) -> Row:
     )
 
 
-def chosen(rows: list[Row], pattern: str | None) -> list[Row]:
-    """Return the rows of GROUP, or the one GROUP/ROW.
+def chosen(rows: list[Row], patterns: Sequence[str]) -> list[Row]:
+    """Return the rows of each GROUP, or the one GROUP/ROW; all without one.
 
     :raises ValueError: no row has that name.
     """
-    if pattern is None:
-        return rows
-    group, _, name = pattern.partition('/')
-    some = [
-        row for row in rows if row.group == group and name in ('', row.name)
-    ]
-    if not some:
-        groups = ', '.join(sorted({row.group for row in rows}))
-        raise ValueError(f'no row {pattern}; the groups are {groups}')
-    return some
+    some: list[Row] = []
+    for pattern in patterns:
+        group, _, name = pattern.partition('/')
+        found = [
+            row
+            for row in rows
+            if row.group == group and name in ('', row.name)
+        ]
+        if not found:
+            groups = ', '.join(sorted({row.group for row in rows}))
+            raise ValueError(f'no row {pattern}; the groups are {groups}')
+        some += [row for row in found if row not in some]
+    return some if patterns else rows

@@ -17,4 +17,14 @@ OPTS = [
             'not there holds nothing.'
         ),
     ),
+    cfg.StrOpt(
+        'kit_dir',
+        default='$deploy.http_root/zsbm-kits',
+        help=(
+            'Directory with kernels for hardware, put there by `zsbm-image '
+            'kit build --serve`. A server whose image has a kernel for VMs '
+            'alone fetches one. It is in what [deploy]http_root serves, so '
+            'that its URL follows from [deploy]http_url.'
+        ),
+    ),
 ]

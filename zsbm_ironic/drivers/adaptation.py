@@ -5,7 +5,7 @@ Used by the deploy interface around its step adapt_image; the work is done in
 the ramdisk.
 """
 
-import enum
+import pathlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,43 +14,33 @@ from ironic.common import states
 from ironic.conductor import task_manager
 from ironic.conductor import utils as conductor_lib
 from ironic.drivers.modules import agent_base
+from oslo_config import cfg
 from oslo_utils import strutils
 
+from zsbm_ironic.common import exception
 from zsbm_ironic.drivers import exception as drivers_exception
-from zsbm_ironic.ramdisk import version
+from zsbm_ironic.image import packed_kits
+from zsbm_ironic.ramdisk import switches
 
-# In instance_info, or a property of an image: is it looked at, and is it
-# what it was captured from.
-SWITCH = version.SWITCH
-KEEP = 'zsbm_keep_identity'
+CONF = cfg.CONF
+
 # Where driver_internal_info has the last report.
 REPORT = 'zsbm_adapted'
 
 
-class Choice(enum.Enum):
-    """When an image is looked at.
-
-    :cvar AUTO: one that nobody can judge, as Windows, is left as it is.
-    :cvar ALWAYS: one that nobody can judge stops the deploy.
-    :cvar NEVER: no image is.
-    """
-
-    AUTO = 'auto'
-    ALWAYS = 'always'
-    NEVER = version.NEVER
-
-
-def choice(node: Any) -> Choice:
+def choice(node: Any) -> switches.Choice:
     """Return what instance_info says, else the properties of the image.
 
     :raises InvalidParameterValue: that is none of the three.
     """
-    value = _said(node, SWITCH, Choice.AUTO.value)
+    value = switches.said(node.instance_info, switches.ADAPT)
+    if value is None:
+        return switches.Choice.AUTO
     try:
-        return Choice(value)
+        return switches.Choice(value)
     except ValueError as exc:
-        known = [one.value for one in Choice]
-        raise _invalid(node, SWITCH, value, known) from exc
+        known = [one.value for one in switches.Choice]
+        raise _invalid(node, switches.ADAPT, value, known) from exc
 
 
 def keeps_identity(node: Any) -> bool:
@@ -58,20 +48,15 @@ def keeps_identity(node: Any) -> bool:
 
     :raises InvalidParameterValue: it says neither true nor false.
     """
-    value = _said(node, KEEP, 'false')
+    key = switches.KEEP_IDENTITY
+    value = switches.said(node.instance_info, key)
+    if value is None:
+        return False
     try:
         kept: bool = strutils.bool_from_string(value, strict=True)
     except ValueError as exc:
-        raise _invalid(node, KEEP, value, ('true', 'false')) from exc
+        raise _invalid(node, key, value, ('true', 'false')) from exc
     return kept
-
-
-def _said(node: Any, key: str, default: str) -> Any:
-    info = node.instance_info
-    value = info.get(key)
-    if value is None:
-        value = (info.get('image_properties') or {}).get(key, default)
-    return value
 
 
 def _invalid(
@@ -100,8 +85,40 @@ def arguments(node: Any, ports: Iterable[Any]) -> dict[str, Any]:
     return {
         'macs': [port.address for port in some],
         'hostname': None if keeps_identity(node) else own,
-        'must_judge': choice(node) is Choice.ALWAYS,
+        'kits': served(),
+        'must_judge': choice(node) is switches.Choice.ALWAYS,
     }
+
+
+def served() -> dict[str, dict[str, Any]]:
+    """Return url, sha256 and size_bytes of the kernels that are served.
+
+    :raises InstanceDeployFailure: nobody can tell which.
+    """
+    folder = pathlib.PurePath(CONF.zsbm_image.kit_dir)
+    root = pathlib.PurePath(CONF.deploy.http_root)
+    try:
+        found = packed_kits.served(pathlib.Path(folder))
+    except exception.ZsbmError as exc:
+        raise ironic_exception.InstanceDeployFailure(str(exc)) from exc
+    if not found or not folder.is_relative_to(root):
+        return {}
+    place = f'{CONF.deploy.http_url}/{folder.relative_to(root)}'
+    return {
+        name: {
+            'url': f'{place}/{one.file}',
+            'sha256': one.sha256,
+            'size_bytes': one.size_bytes,
+        }
+        for name, one in found.items()
+    }
+
+
+def forget(node: Any) -> None:
+    """Drop the report of an image that was there before."""
+    if REPORT in node.driver_internal_info:
+        node.del_driver_internal_info(REPORT)
+        node.save()
 
 
 @agent_base.post_deploy_step_hook(interface='deploy', step='adapt_image')

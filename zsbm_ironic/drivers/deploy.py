@@ -33,7 +33,7 @@ from zsbm_ironic.drivers import (
     translate,
 )
 from zsbm_ironic.drivers import exception as drivers_exception
-from zsbm_ironic.ramdisk import version
+from zsbm_ironic.ramdisk import switches, version
 
 LOG = log.getLogger(__name__)
 
@@ -236,10 +236,11 @@ class ZsbmDeploy(ironic_compat.AgentDeploy):
         :returns: DEPLOYWAIT, None where it is left out.
         """
         node = task.node
+        adaptation.forget(node)
         if (
             not task.driver.storage.should_write_image(task)
             or not node.driver_internal_info.get('is_whole_disk_image')
-            or adaptation.choice(node) is adaptation.Choice.NEVER
+            or adaptation.choice(node) is switches.Choice.NEVER
             or image_verdicts.is_fit(task)
         ):
             return None

@@ -19,6 +19,7 @@ from zsbm_ironic.drivers import adaptation
 from zsbm_ironic.drivers import exception as drivers_exception
 from zsbm_ironic.image import exception as image_exception
 from zsbm_ironic.image import hardware, inventory, verdict, verdicts
+from zsbm_ironic.ramdisk import switches
 
 CONF = cfg.CONF
 
@@ -34,13 +35,13 @@ def refuse(task: task_manager.TaskManager) -> None:
     :raises InvalidParameterValue: it is known, and why.
     """
     choice = adaptation.choice(task.node)
-    if choice is adaptation.Choice.NEVER:
+    if choice is switches.Choice.NEVER:
         return
     found = _known(task)
     for one in found[1].findings if found else ():
         judged = one.key not in verdict.UNKNOWN
         if one.level is verdict.Level.REFUSE and (
-            judged or choice is adaptation.Choice.ALWAYS
+            judged or choice is switches.Choice.ALWAYS
         ):
             raise ironic_exception.InvalidParameterValue(
                 str(

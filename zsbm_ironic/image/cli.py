@@ -19,6 +19,7 @@ from zsbm_ironic.image import (
     kits,
     micro_vm,
     options,
+    packed_kits,
     rehearse,
     source,
     system,
@@ -84,12 +85,16 @@ def _guest(arguments: argparse.Namespace) -> micro_vm.Guest | None:
 
 
 def _build_kit(arguments: argparse.Namespace) -> int:
-    kit = kits.build(
-        artifacts.Artifacts(arguments.cache, refresh=arguments.refresh),
-        kits.names()[arguments.distribution],
-        arguments.architecture,
-    )
-    print(f'{kit.release} {kit.folder}')
+    cache = artifacts.Artifacts(arguments.cache, refresh=arguments.refresh)
+    identifier = kits.names()[arguments.distribution]
+    kit = kits.build(cache, identifier, arguments.architecture)
+    place = kit.folder
+    if arguments.serve:
+        with cache.report.step('serve'):
+            place = packed_kits.publish(
+                kit, arguments.serve, identifier, arguments.architecture
+            )
+    print(f'{kit.release} {place}')
     return 0
 
 

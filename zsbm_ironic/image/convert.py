@@ -100,4 +100,4 @@ def _adapted(
     if adapt.needs_esp(raw, wanted):
         partitions.grow(raw)
     with cache.report.step('adapt in a machine of its own'):
-        return micro_vm.run(raw, wanted, guest, speaks=speaks)
+        return micro_vm.run(raw, wanted, guest, have, speaks=speaks)

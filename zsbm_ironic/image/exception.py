@@ -7,6 +7,7 @@
     |-- FixSettings
     |   |-- ImageUnreadable, HardwareInvalid, OutputExists, GuestMissing
     |   |-- NodeUnknown, NotInspected, VerdictsUnreadable
+    |   |-- KitMissing, KitNotFetched, KitsUnreadable
     |   `-- NotConverted
     |       `-- NotJudged
     `-- GiveUp
@@ -155,5 +156,47 @@ class VerdictsUnreadable(exception.FixSettings):
     )
     EXAMPLE = {
         'path': '/var/lib/ironic/zsbm-verdicts/9f86d081.json',
+        'why': 'Permission denied',
+    }
+
+
+class KitMissing(exception.FixSettings):
+    """An image wants a kernel for hardware, and none is served."""
+
+    template = (
+        'The image ({identifier}, {architecture}) has a kernel for VMs alone, '
+        'and its conductor serves none for hardware. Have it do so: '
+        'zsbm-image kit build {name} --serve FOLDER, the folder that its '
+        '[zsbm_image]kit_dir names; or write the image by zsbm-image convert.'
+    )
+    EXAMPLE = {
+        'identifier': 'debian 12',
+        'architecture': 'x86_64',
+        'name': 'debian-12',
+    }
+
+
+class KitNotFetched(exception.FixSettings):
+    """A kernel for hardware did not come, or is not what was promised."""
+
+    template = (
+        'The kernel at {url} was not fetched: {why}. Look whether this URL '
+        'is served, and have it made anew: zsbm-image kit build --serve'
+    )
+    EXAMPLE = {
+        'url': 'http://192.0.2.1:8080/zsbm-kits/debian-12-x86_64-0a1b.kit',
+        'why': 'its SHA-256 is not the one that the conductor has',
+    }
+
+
+class KitsUnreadable(exception.FixSettings):
+    """What says which kernels are served is not as it was written."""
+
+    template = (
+        '{path} cannot be read: {why}. Delete it, and make the kernel anew: '
+        'zsbm-image kit build --serve'
+    )
+    EXAMPLE = {
+        'path': '/httpboot/zsbm-kits/debian-12-x86_64.json',
         'why': 'Permission denied',
     }

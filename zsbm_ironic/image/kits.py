@@ -105,7 +105,12 @@ class Kit:
 
 def names() -> dict[str, str]:
     """Return identifiers by the names that a command line has for them."""
-    return {one.replace(' ', '-'): one for one in _RELEASES}
+    return {name_of(one): one for one in _RELEASES}
+
+
+def name_of(identifier: str) -> str:
+    """Return an identifier without spaces, for example debian-12."""
+    return identifier.replace(' ', '-')
 
 
 def known(identifier: str, architecture: str) -> bool:
@@ -142,6 +147,11 @@ def build(
     folder = cache.get(
         KIND, key(identifier, architecture), make, needs_bytes=_NEEDED_BYTES
     )
+    return read(folder)
+
+
+def read(folder: pathlib.Path) -> Kit:
+    """Return the kit in a folder that `build` made, or a copy of it."""
     facts = json.loads((folder / FACTS).read_text())
     return Kit(folder, facts['release'])
 

@@ -6,6 +6,7 @@ without network, run by whoever called us. The guest is the deploy ramdisk
 with a task in it; its answer comes by its second serial port.
 """
 
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -21,7 +22,10 @@ from zsbm_ironic.image import (
     exception,
     hardware,
     inside,
+    kits,
     newc,
+    packed_kits,
+    supplies,
     verdict,
 )
 from zsbm_ironic.machine import machine, spec
@@ -31,6 +35,7 @@ LIMIT_S = 600.0
 _LOOK_S = 0.25
 _TAIL_CHARS = 600
 _DISK = '/dev/vda'
+_KIT = '/dev/vdb'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,33 +54,55 @@ def run(
     raw: pathlib.Path,
     wanted: Sequence[hardware.Hardware],
     guest: Guest,
+    have: supplies.Supplies,
     *,
     speaks: bool = False,
 ) -> adapt.Report:
     """Adapt a raw disk; what `adapt.adapt` does, where a kernel may mount.
 
+    Which kernel an image wants is known only in the machine: it asks, and is
+    started once more with it.
+
+    :param have: gives that kernel.
     :raises NotConverted: it cannot be done, and why.
     """
     with tempfile.TemporaryDirectory(prefix='zsbm-adapt-') as name:
         work = pathlib.Path(name)
-        task = inside.task(_DISK, list(wanted), speaks=speaks)
-        answer = _answer(raw, guest, task, work)
-    if 'error' in answer:
-        raise exception.NotConverted(
-            image=raw.name,
-            hardware=', '.join(one.name for one in wanted),
-            why=answer['error'].rstrip('.'),
-        )
-    return _report(answer['report'])
+        kit = None
+        answer = _answer(raw, guest, wanted, kit, work, speaks)
+        if 'kit' in answer and (found := _kit(answer['kit'], have)):
+            kit = work / 'kit'
+            packed_kits.write(found, kit)
+            answer = _answer(raw, guest, wanted, kit, work, speaks)
+    try:
+        if 'report' in answer:
+            return _report(answer['report'])
+        why = str(answer['error']).rstrip('.')
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        why = f'the machine that adapts it answers what nobody asked: {exc!r}'
+    raise exception.NotConverted(
+        image=raw.name,
+        hardware=', '.join(one.name for one in wanted),
+        why=why,
+    )
 
 
 def _answer(
     raw: pathlib.Path,
     guest: Guest,
-    task: bytes,
+    wanted: Sequence[hardware.Hardware],
+    kit: pathlib.Path | None,
     work: pathlib.Path,
+    speaks: bool,
 ) -> dict[str, Any]:
     initramfs, reply = work / 'initramfs', work / 'reply'
+    reply.unlink(missing_ok=True)
+    disks = [raw.absolute()]
+    if kit:
+        disks.append(kit)
+    task = inside.task(
+        _DISK, list(wanted), kit=_KIT if kit else None, speaks=speaks
+    )
     _with_task(guest.initramfs, initramfs, task)
     words = 'console=ttyS0 panic=-1 mitigations=off init_on_alloc=0 quiet'
     vm = machine.Machine(
@@ -84,7 +111,7 @@ def _answer(
             firmware=spec.Firmware.BIOS,
             state_dir=work / 'machine',
             memory_mib=MEMORY_MIB,
-            disks=(spec.Disk('virtio', raw.absolute(), 'raw'),),
+            disks=tuple(spec.Disk('virtio', one, 'raw') for one in disks),
             extra_arguments=(
                 *('-kernel', str(guest.kernel), '-initrd', str(initramfs)),
                 *('-append', f'{words} no_timer_check'),
@@ -102,12 +129,22 @@ def _answer(
         vm.kill()
     for line in _text(reply).splitlines():
         if line.startswith(inside.MARK):
-            answer: dict[str, Any] = json.loads(line.removeprefix(inside.MARK))
-            return answer
+            with contextlib.suppress(ValueError):
+                answer = json.loads(line.removeprefix(inside.MARK))
+                if isinstance(answer, dict):
+                    return answer
     console = _text(vm.spec.serial_log)[-_TAIL_CHARS:]
     said = f'its console ends: {console}' if console else 'it said nothing'
     why = 'ended without an answer' if ended else f'took over {LIMIT_S:.0f} s'
     return {'error': f'the machine that adapts it {why}; {said}'}
+
+
+def _kit(asked: Any, have: supplies.Supplies) -> kits.Kit | None:
+    """Return the kernel that a machine asks for, if it asks as ours do."""
+    match asked:
+        case [str(identifier), str(architecture)]:
+            return have.kit(identifier, architecture)
+    return None
 
 
 def _with_task(

@@ -9,6 +9,7 @@ before something is changed: a file system is read-only until then.
 
 import contextlib
 import ctypes
+import errno
 import os
 import pathlib
 import shutil
@@ -297,13 +298,17 @@ def _folder(root: int, path: pathlib.PurePosixPath) -> Iterator[int]:
 def _as_before(folder: int, name: str, target: int) -> None:
     """Give a new file what the old one has: owner, mode, attributes."""
     try:
-        old = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)
+        # A pipe of the image would have us wait for its other end.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        old = os.open(name, flags, dir_fd=folder)
     except FileNotFoundError:
         os.fchmod(target, 0o644)
         _label_as(folder, target)
         return
     try:
         facts = os.fstat(old)
+        if not stat.S_ISREG(facts.st_mode):
+            raise OSError(errno.EEXIST, 'it is there, and no file')
         os.fchown(target, facts.st_uid, facts.st_gid)
         os.fchmod(target, stat.S_IMODE(facts.st_mode))
         for attribute in os.listxattr(old):

@@ -126,7 +126,7 @@ def _kit_build(verbs: Any) -> argparse.ArgumentParser:
     )
     actions = kit.add_subparsers(title='commands', required=True)
     build: argparse.ArgumentParser = actions.add_parser(
-        'build', help='fetch it; print where it is'
+        'build', help='fetch it; print its release and where it is'
     )
     build.add_argument(
         'distribution', metavar='NAME', choices=sorted(kits.names())
@@ -139,6 +139,13 @@ def _kit_build(verbs: Any) -> argparse.ArgumentParser:
     )
     build.add_argument(
         '--refresh', action='store_true', help='fetch the newest again'
+    )
+    build.add_argument(
+        '--serve',
+        metavar='FOLDER',
+        type=pathlib.Path,
+        help='put it also where servers fetch it, in the folder that the '
+        "conductor's [zsbm_image]kit_dir names",
     )
     _add_cache(build)
     return build

@@ -19,6 +19,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from zsbm_ironic.common import whole_file
 from zsbm_ironic.image import exception, hardware, verdict
 
 _SHA256 = re.compile('[0-9a-f]{64}')
@@ -87,13 +88,7 @@ def keep(
                 **one.data(),
             }
         data = {'image': image.name, 'untouched': untouched, 'servers': known}
-        draft = target.with_suffix('.new')
-        draft.unlink(missing_ok=True)
-        with open(
-            draft, 'w', opener=lambda name, flags: os.open(name, flags, _MODE)
-        ) as sink:
-            sink.write(json.dumps(data, indent=1) + '\n')
-        draft.replace(target)
+        whole_file.write(target, json.dumps(data, indent=1) + '\n', mode=_MODE)
     return target
 
 

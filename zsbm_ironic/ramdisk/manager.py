@@ -8,6 +8,7 @@ define itself falls through to the agent's generic manager. Nothing of it
 outlives the ramdisk.
 """
 
+import contextlib
 import dataclasses
 import io
 import json
@@ -32,6 +33,8 @@ from zsbm_ironic.ramdisk import (
     boot_report,
     image_size,
     inspection,
+    served_kits,
+    switches,
     this_server,
     version,
 )
@@ -126,7 +129,10 @@ class ZsbmHardwareManager(hardware.HardwareManager):
         said = hardware.dispatch_to_managers('write_image', node, ports, plain)
         try:
             self._before = adapt.make_room_for_partition(
-                pathlib.Path(device), supplies.Installed(), mount=self.mounts
+                pathlib.Path(device),
+                # No kernel is added for a partition.
+                supplies.Installed(lambda *_: None),
+                mount=self.mounts,
             )
         except (exception.ZsbmError, OSError) as exc:
             raise errors.DeploymentError(str(exc)) from exc
@@ -158,6 +164,12 @@ class ZsbmHardwareManager(hardware.HardwareManager):
                         'has)',
                         'required': False,
                     },
+                    'kits': {
+                        'description': 'Kernels for hardware that are '
+                        'served: url, sha256 and size_bytes of each by name '
+                        '(default: none)',
+                        'required': False,
+                    },
                     'must_judge': {
                         'description': 'Fail where nobody can tell whether '
                         'the image boots (default: false)',
@@ -173,6 +185,7 @@ class ZsbmHardwareManager(hardware.HardwareManager):
         ports: list[dict[str, Any]],
         macs: list[str],
         hostname: str | None = None,
+        kits: dict[str, dict[str, Any]] | None = None,
         must_judge: bool = False,
     ) -> dict[str, Any]:
         """Make the image that was written boot on this server.
@@ -181,6 +194,8 @@ class ZsbmHardwareManager(hardware.HardwareManager):
             network settings.
         :param hostname: of the server whose identity the image gets; None
             keeps what it was captured with, as for a restore.
+        :param kits: kernels for hardware that are served, see
+            `served_kits.source`.
         :param must_judge: fail where nobody can tell whether it boots, as
             with Windows; else it is left as it is.
         :returns: what was changed and why, see `adapt.Report.data`; or
@@ -191,15 +206,16 @@ class ZsbmHardwareManager(hardware.HardwareManager):
         wanted = this_server.hardware_of(device, macs, self.root)
         began_s = time.monotonic()
         try:
-            report = adapt.adapt(
-                pathlib.Path(device),
-                [wanted],
-                supplies.Installed(),
-                mount=self.mounts,
-                hostname=None
-                if hostname is None
-                else identity.label(hostname),
-            )
+            with contextlib.ExitStack() as end:
+                report = adapt.adapt(
+                    pathlib.Path(device),
+                    [wanted],
+                    supplies.Installed(served_kits.source(kits or {}, end)),
+                    mount=self.mounts,
+                    hostname=None
+                    if hostname is None
+                    else identity.label(hostname),
+                )
         except image_exception.NotJudged as exc:
             if must_judge:
                 raise errors.DeploymentError(str(exc)) from exc
@@ -245,10 +261,8 @@ def _check_size(image_info: dict[str, Any], device: str) -> None:
 
 
 def _may_not_adapt(node: dict[str, Any]) -> bool:
-    info = node.get('instance_info') or {}
-    switch = version.SWITCH
-    value = info.get(switch, (info.get('image_properties') or {}).get(switch))
-    return bool(value == version.NEVER)
+    value = switches.said(node.get('instance_info'), switches.ADAPT)
+    return bool(value == switches.Choice.NEVER.value)
 
 
 def _read_table(device: str, changes: Sequence[editing.Change]) -> None:

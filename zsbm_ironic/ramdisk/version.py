@@ -13,10 +13,6 @@ conductor needs something new of it, not at every upgrade.
     keeps what an image is judged by.
 """
 
-# In instance_info, or a property of an image, and what says that the image is
-# to be as it is; both sides read it.
-SWITCH = 'zsbm_adapt_image'
-NEVER = 'never'
 MANAGER_NAME = 'zsbm'
 IN_BAND_VERSION = '1.1'
 
