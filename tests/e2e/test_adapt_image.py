@@ -7,6 +7,7 @@ console that its network is up under the name that its own settings have.
 
 import dataclasses
 import itertools
+import json
 import pathlib
 import shutil
 import time
@@ -59,20 +60,30 @@ class AdaptImageTest(base.LabTest):
         """Deploy an image of the table and wait until it is up."""
         image = image or self.specimen(name)
         server = self.available(machine, image)
+        self.comes_up(server, image, server.deploy)
+        return self.report(server, name)
+
+    def comes_up(self, server, image, deliver):
+        """Do it, and wait for what the image's system says when it is up."""
         log = server.folder / 'serial.log'
         before = log.stat().st_size if log.exists() else 0
-        server.deploy()
-        interface = image.specimen.interface
-        wanted = f'{configure.READY_MARKER} {name} {interface}=198.51.100.'
+        deliver()
+        wanted = (
+            f'{configure.READY_MARKER} {image.specimen.name} '
+            f'{image.specimen.interface}=198.51.100.'
+        )
         deadline = time.monotonic() + BOOT_S
         while True:
             with log.open('rb') as console:
                 console.seek(before)
                 text = console.read().decode(errors='replace')
             if wanted in text:
-                break
+                return
             self.assertLess(time.monotonic(), deadline, text[-800:])
             time.sleep(1)
+
+    def report(self, server, name):
+        """Return what the ramdisk changed, and keep how long it took."""
         report = self.node(server)['driver_internal_info']['zsbm_adapted']
         self.assertEqual('debian 12', report['system'])
         self.figures['image'] = name
@@ -111,6 +122,32 @@ class AdaptImageTest(base.LabTest):
 
     def test_logical_volume_on_bios_and_sata(self):
         self.delivered('debian12-lvm', 'metal-bios')
+
+    def test_rebuild(self):
+        """The image is adapted once more: nothing of it is left."""
+        image = self.specimen('debian12-mbr')
+        report = self.delivered('debian12-mbr', 'metal-uefi')
+        server = self.server('metal-uefi')
+        drive = json.dumps(server.config_drive())
+        self.comes_up(
+            server,
+            image,
+            lambda: server.provision('rebuild', '--config-drive', drive),
+        )
+        again = self.report(server, 'debian12-mbr')
+        self.assertEqual(report['changes'], again['changes'])
+
+    def test_mbr_on_a_disk_over_2_tb(self):
+        """Beside a config drive: its table becomes a GPT of the whole disk."""
+        report = self.delivered('debian12-mbr', 'large-disk')
+        keys = {one['key'] for one in report['changes']}
+        self.assertLessEqual({'gpt', 'esp'}, keys)
+        listed = process.run(
+            ['qemu-img', 'info', '-U', '--output=json']
+            + [str(self.server('large-disk').folder / 'disk0.qcow2')],
+            timeout_s=60,
+        )
+        self.assertGreater(json.loads(listed.stdout)['virtual-size'], 2e12)
 
     def test_config_drive_beside_four_partitions(self):
         report = self.delivered('debian12-four-primaries', 'metal-bios')

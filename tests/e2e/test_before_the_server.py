@@ -4,12 +4,17 @@
 The servers are known by their inspection alone; they are off all the time.
 """
 
+import dataclasses
 import json
+import shutil
 
 from tests.e2e import base
 from zsbm_ironic.common import artifacts, process
+from zsbm_ironic.image import verdicts
 from zsbm_ironic.lab import demo, ironic, network
-from zsbm_ironic.lab.vm_images import build, specimens
+from zsbm_ironic.lab.vm_images import build, configure, specimens
+
+BOOT_S = 420
 
 
 class BeforeTheServerTest(base.LabTest):
@@ -67,6 +72,41 @@ class BeforeTheServerTest(base.LabTest):
         self.assertFalse(deploy['Result'])
         for word in ('Node metal-uefi', 'aarch64', 'zsbm-image check'):
             self.assertIn(word, deploy['Reason'])
+
+    def test_a_fit_image_is_not_looked_at(self):
+        """One that was converted and checked costs the agent nothing."""
+        server = self.inspected('metal-uefi')
+        image = self.image('debian12-mbr')
+        folder = image.path.parent / 'fit'
+        folder.mkdir(exist_ok=True)
+        self.addCleanup(shutil.rmtree, folder)
+        fit = folder / 'fit.qcow2'
+        done = self.zsbm_image(
+            'convert', str(image.path), str(fit), '--node', 'metal-uefi'
+        )
+        self.assertEqual(0, done.returncode, done.stderr)
+        kept = self.lab.folders.conductor(1) / 'state' / 'zsbm-verdicts'
+        kept.mkdir(exist_ok=True)
+        done = self.zsbm_image(
+            *('check', str(fit), '--node', 'metal-uefi'),
+            *('--keep', str(kept)),
+        )
+        self.assertEqual(0, done.returncode, done.stderr + done.stdout)
+        server.describe_instance(
+            dataclasses.replace(image, path=fit, sha256=verdicts.sha256(fit))
+        )
+        self.addCleanup(demo.make_available, server)
+        server.deploy()
+        self.assertNotIn(
+            'zsbm_adapted', self.node(server)['driver_internal_info']
+        )
+        console = server.folder / 'serial.log'
+        wanted = f'{configure.READY_MARKER} debian12-mbr '
+        self.wait_for(
+            lambda: wanted in console.read_text(errors='replace'),
+            'it is not up',
+            BOOT_S,
+        )
 
     def test_a_boot_is_rehearsed(self):
         self.inspected('metal-uefi')
