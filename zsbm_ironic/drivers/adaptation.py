@@ -6,7 +6,7 @@ the ramdisk.
 """
 
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ironic.common import exception as ironic_exception
@@ -28,12 +28,16 @@ CONF = cfg.CONF
 REPORT = 'zsbm_adapted'
 
 
-def choice(node: Any) -> switches.Choice:
+def choice(
+    node: Any, properties: Mapping[str, Any] | None = None
+) -> switches.Choice:
     """Return what instance_info says, else the properties of the image.
 
+    :param properties: of the image, where the node has not got them yet.
     :raises InvalidParameterValue: that is none of the three.
     """
-    value = switches.said(node.instance_info, switches.ADAPT)
+    info = {'image_properties': properties, **node.instance_info}
+    value = switches.said(info, switches.ADAPT)
     if value is None:
         return switches.Choice.AUTO
     try:

@@ -10,8 +10,9 @@ import re
 from typing import Any
 
 from ironic.common import exception as ironic_exception
+from ironic.common.glance_service import service_utils
 from ironic.conductor import task_manager
-from ironic.drivers.modules import inspect_utils
+from ironic.drivers.modules import deploy_utils, inspect_utils
 from oslo_config import cfg
 
 from zsbm_ironic.common import exception
@@ -34,7 +35,7 @@ def refuse(task: task_manager.TaskManager) -> None:
 
     :raises InvalidParameterValue: it is known, and why.
     """
-    choice = adaptation.choice(task.node)
+    choice = adaptation.choice(task.node, _properties(task))
     if choice is switches.Choice.NEVER:
         return
     found = _known(task)
@@ -65,11 +66,8 @@ def is_fit(task: task_manager.TaskManager) -> bool:
 def _known(
     task: task_manager.TaskManager,
 ) -> tuple[verdicts.Kept, verdict.Verdict] | None:
-    digest = _sha256(task.node.instance_info)
-    if digest is None:
-        return None
     try:
-        kept = verdicts.read(pathlib.Path(CONF.zsbm_image.verdict_dir), digest)
+        kept = _kept(task)
         server = _server(task) if kept else None
     except exception.ZsbmError as exc:
         raise ironic_exception.InvalidParameterValue(str(exc)) from exc
@@ -77,6 +75,34 @@ def _known(
         return None
     found = kept.of(server)
     return (kept, found) if found else None
+
+
+def _properties(task: task_manager.TaskManager) -> dict[str, Any]:
+    """Return the properties of a node's image in Glance.
+
+    :raises InvalidParameterValue: Glance has no such image.
+    """
+    info = task.node.instance_info
+    properties = info.get('image_properties')
+    image = info.get('image_source')
+    # Ironic reads them at the begin of a deploy, and we are asked before.
+    if properties is None and service_utils.is_glance_image(image):
+        properties = deploy_utils.get_image_properties(task.context, image)
+    return properties or {}
+
+
+def _kept(task: task_manager.TaskManager) -> verdicts.Kept | None:
+    """Return what the image's properties say, else a file of ours."""
+    info = task.node.instance_info
+    told = _properties(task).get(verdicts.PROPERTY)
+    if told is not None:
+        return verdicts.parse(
+            str(told), f'property {verdicts.PROPERTY} of the image'
+        )
+    digest = _sha256(info)
+    if digest is None:
+        return None
+    return verdicts.read(pathlib.Path(CONF.zsbm_image.verdict_dir), digest)
 
 
 def _sha256(info: dict[str, Any]) -> str | None:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from zsbm_ironic.common import artifacts, completion, exception
 from zsbm_ironic.image import (
     adapt,
+    glance,
     hardware,
     identity,
     inventory,
@@ -191,14 +192,22 @@ def _check(arguments: argparse.Namespace) -> int:
         verdicts = {
             one.name: verdict.of_disk(disk, found, one) for one in wanted
         }
-        if arguments.keep:
-            kept = verdicts_kept.keep(
-                arguments.keep,
-                arguments.image,
-                {one: verdicts[one.name] for one in wanted},
-                untouched=found is None or not identity.is_in(found),
-            )
-            sys.stderr.write(f'kept in {kept}\n')
+        untouched = found is None or not identity.is_in(found)
+    by_server = {one: verdicts[one.name] for one in wanted}
+    if arguments.keep:
+        kept = verdicts_kept.keep(
+            arguments.keep, arguments.image, by_server, untouched=untouched
+        )
+        sys.stderr.write(f'kept in {kept}\n')
+    if arguments.glance:
+        identifier = glance.keep(
+            arguments.glance,
+            arguments.os_cloud,
+            arguments.image,
+            by_server,
+            untouched=untouched,
+        )
+        sys.stderr.write(f'kept with image {identifier} in Glance\n')
     if arguments.format == 'json':
         print(json.dumps(_data(image, found, verdicts), indent=1))
     else:

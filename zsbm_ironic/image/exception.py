@@ -7,6 +7,7 @@
     |-- FixSettings
     |   |-- ImageUnreadable, HardwareInvalid, OutputExists, GuestMissing
     |   |-- NodeUnknown, NotInspected, VerdictsUnreadable
+    |   |-- SdkMissing, GlanceNotTold
     |   |-- KitMissing, KitNotFetched, KitsUnreadable
     |   `-- NotConverted
     |       `-- NotJudged
@@ -151,11 +152,11 @@ class VerdictsUnreadable(exception.FixSettings):
     """What was kept of an image is not as it was written."""
 
     template = (
-        'The verdicts in {path} cannot be read: {why}. Delete the file and '
-        'check the image again: zsbm-image check --keep'
+        'The verdicts in {where} cannot be read: {why}. Delete them and check '
+        'the image again: zsbm-image check --keep, or --glance'
     )
     EXAMPLE = {
-        'path': '/var/lib/ironic/zsbm-verdicts/9f86d081.json',
+        'where': '/var/lib/ironic/zsbm-verdicts/9f86d081.json',
         'why': 'Permission denied',
     }
 
@@ -199,4 +200,23 @@ class KitsUnreadable(exception.FixSettings):
     EXAMPLE = {
         'path': '/httpboot/zsbm-kits/debian-12-x86_64.json',
         'why': 'Permission denied',
+    }
+
+
+class SdkMissing(exception.FixSettings):
+    """A cloud is to be asked, and what asks it is not installed."""
+
+    template = (
+        'openstacksdk is not installed, which asks a cloud. It comes with '
+        'zsbm-ironic[cli]: pip install zsbm-ironic[cli]'
+    )
+
+
+class GlanceNotTold(exception.FixSettings):
+    """A verdict is to be kept in Glance, and cannot be."""
+
+    template = 'Image {image} in Glance: {why}. The verdict is not kept.'
+    EXAMPLE = {
+        'image': 'web',
+        'why': 'it is not the file that was checked (sha512 differs)',
     }

@@ -8,6 +8,7 @@ whoever judges an image for a node reads it, by Ironic's API.
 from collections.abc import Mapping
 from typing import Any
 
+from zsbm_ironic.image import cloud as clouds
 from zsbm_ironic.image import exception, hardware
 
 KEY = 'zsbm_hardware'
@@ -30,22 +31,17 @@ def of_node(node: str, cloud: str | None = None) -> hardware.Hardware:
         else OS_*) where it is None.
     :raises NodeUnknown: Ironic does not answer, or has no such node.
     :raises NotInspected: it has none of this of the node.
+    :raises SdkMissing: see `cloud.sdk`.
     """
+    sdk = clouds.sdk()
     try:
-        # Only where a node is asked for: an extra of its own.
-        import openstack  # noqa: PLC0415
-    except ImportError as exc:
-        raise exception.NodeUnknown(
-            node=node, why='openstacksdk is not installed: zsbm-ironic[cli]'
-        ) from exc
-    try:
-        baremetal = openstack.connect(cloud).baremetal
+        baremetal = sdk.connect(cloud).baremetal
         found = baremetal.get_node(node)
         whole = baremetal.get_node_inventory(found)
         ports = list(baremetal.ports(details=True, node=found.id))
-    except openstack.exceptions.NotFoundException as exc:
+    except sdk.exceptions.NotFoundException as exc:
         raise exception.NotInspected(node=node, why=exc) from exc
-    except openstack.exceptions.SDKException as exc:
+    except sdk.exceptions.SDKException as exc:
         raise exception.NodeUnknown(node=node, why=exc) from exc
     ports.sort(key=lambda port: (not port.is_pxe_enabled, port.created_at))
     return of_inventory(node, whole, [port.address for port in ports])

@@ -204,7 +204,9 @@ class MountedTree:
     def write(self, path: str, source: pathlib.Path) -> None:
         """Put a file's content at a path, by one rename.
 
-        What is there keeps owner, mode and extended attributes.
+        What is there keeps owner, mode and extended attributes. It is on the
+        disk when the file system was unmounted: after a power cut before,
+        the whole image is written anew.
 
         :raises NotEditable: the kernel refuses, or it is full; the file is as
             it was before.
@@ -254,7 +256,6 @@ def _write(
             ):
                 shutil.copyfileobj(reader, sink, 1 << 20)
             _as_before(folder, path.name, target)
-            os.fsync(target)
         except BaseException:
             os.unlink(partial, dir_fd=folder)
             raise

@@ -49,6 +49,12 @@ def _check(verbs: Any) -> argparse.ArgumentParser:
         help='keep the verdicts for the conductor, in the folder that its '
         '[zsbm_image]verdict_dir names',
     )
+    check.add_argument(
+        '--glance',
+        metavar='IMAGE',
+        help='keep the verdicts as a property of this image in Glance (name '
+        'or ID), which has to be the same file',
+    )
     _add_format(check)
     return check
 

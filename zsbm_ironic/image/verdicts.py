@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verdicts that are kept: what was found of an image, for which servers.
 
-Written by `zsbm-image check --keep`, read by a conductor before it touches a
-server. A file per image, named by its SHA-256, so a changed image has none.
+Written by `zsbm-image check`, read by a conductor before it touches a server.
+A file per image, named by its SHA-256, so a changed image has none; or PROPERTY
+of the image in Glance, where an image never changes.
 A server is known by what a boot depends on, so one check is good for all
 servers of a kind.
 """
@@ -22,6 +23,7 @@ from typing import Any
 from zsbm_ironic.common import whole_file
 from zsbm_ironic.image import exception, hardware, verdict
 
+PROPERTY = 'zsbm_verdicts'
 _SHA256 = re.compile('[0-9a-f]{64}')
 _MODE = 0o640
 _KEY_CHARS = 32
@@ -77,19 +79,38 @@ def keep(
     target = folder / f'{digest}.json'
     with _locked(folder):
         try:
-            known = json.loads(target.read_text())['servers']
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            known = {}
-        now = datetime.datetime.now(datetime.UTC).isoformat('T', 'seconds')
-        for server, one in verdicts.items():
-            known[key(server)] = {
-                'name': server.name,
-                'kept_at': now,
-                **one.data(),
-            }
-        data = {'image': image.name, 'untouched': untouched, 'servers': known}
-        whole_file.write(target, json.dumps(data, indent=1) + '\n', mode=_MODE)
+            known = target.read_text()
+        except FileNotFoundError:
+            known = ''
+        text = merged(known, image.name, verdicts, untouched=untouched)
+        whole_file.write(target, text, mode=_MODE)
     return target
+
+
+def merged(
+    known: str,
+    image: str,
+    verdicts: Mapping[hardware.Hardware, verdict.Verdict],
+    *,
+    untouched: bool,
+) -> str:
+    """Return the text of what was known, with these verdicts added.
+
+    :param known: what was kept before; left out where it is none of ours.
+    """
+    try:
+        servers = dict(json.loads(known)['servers'])
+    except (ValueError, KeyError, TypeError):
+        servers = {}
+    now = datetime.datetime.now(datetime.UTC).isoformat('T', 'seconds')
+    for server, one in verdicts.items():
+        servers[key(server)] = {
+            'name': server.name,
+            'kept_at': now,
+            **one.data(),
+        }
+    data = {'image': image, 'untouched': untouched, 'servers': servers}
+    return json.dumps(data, indent=1) + '\n'
 
 
 def read(folder: pathlib.Path, digest: str) -> Kept | None:
@@ -102,7 +123,22 @@ def read(folder: pathlib.Path, digest: str) -> Kept | None:
         return None
     path = folder / f'{digest}.json'
     try:
-        data: Any = json.loads(path.read_text())
+        text = path.read_text()
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as exc:
+        raise exception.VerdictsUnreadable(where=path, why=exc) from exc
+    return parse(text, str(path))
+
+
+def parse(text: str, where: str) -> Kept:
+    """Return what a text says that `merged` made.
+
+    :param where: it was found, for messages.
+    :raises VerdictsUnreadable: it is none of ours.
+    """
+    try:
+        data: Any = json.loads(text)
         return Kept(
             bool(data['untouched']),
             {
@@ -110,10 +146,8 @@ def read(folder: pathlib.Path, digest: str) -> Kept | None:
                 for name, one in data['servers'].items()
             },
         )
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise exception.VerdictsUnreadable(path=path, why=exc) from exc
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise exception.VerdictsUnreadable(where=where, why=exc) from exc
 
 
 @contextlib.contextmanager
