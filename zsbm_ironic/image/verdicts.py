@@ -2,8 +2,8 @@
 """Verdicts that are kept: what was found of an image, for which servers.
 
 Written by `zsbm-image check`, read by a conductor before it touches a server.
-A file per image, named by its SHA-256, so a changed image has none; or PROPERTY
-of the image in Glance, where an image never changes.
+A file per image, named by its SHA-256, so a changed image has none; or
+PROPERTY of the image in Glance, where an image never changes.
 A server is known by what a boot depends on, so one check is good for all
 servers of a kind.
 """
