@@ -28,3 +28,9 @@ OPTS = [
         ),
     ),
 ]
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Register the group and its options on `conf`."""
+    conf.register_group(GROUP)
+    conf.register_opts(OPTS, group=GROUP)

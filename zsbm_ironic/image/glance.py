@@ -55,7 +55,7 @@ def keep(
 
 
 def _digest(image: pathlib.Path, algorithm: str | None) -> str | None:
-    if algorithm not in hashlib.algorithms_available:
+    if algorithm is None or algorithm not in hashlib.algorithms_available:
         return None
     with image.open('rb') as source:
         return hashlib.file_digest(source, algorithm).hexdigest()

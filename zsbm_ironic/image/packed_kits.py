@@ -61,8 +61,8 @@ def write(kit: kits.Kit, target: pathlib.Path) -> None:
         os.truncate(sink.fileno(), size)
     process.run(
         ['mke2fs', '-q', '-F', '-t', 'ext4', '-O', '^has_journal']
-        + ['-m', '0', '-N', str(len(files) * 2 + 64), '-d', kit.folder]
-        + [target],
+        + ['-m', '0', '-N', str(len(files) * 2 + 64), '-d', str(kit.folder)]
+        + [str(target)],
         timeout_s=limits.WRITE_S,
     )
 

@@ -2,8 +2,8 @@
 """`.. benchmark:: NAME`: table and plot of benchmarks/results/NAME.json.
 
 `.. conversions:: NAME` is a table alone. All are made when the documents are
-built, from what was measured and by the module that the benchmark itself prints
-with.
+built, from what was measured and by the module that the benchmark itself
+prints with.
 """
 
 import json
