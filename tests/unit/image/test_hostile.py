@@ -208,8 +208,29 @@ class HostileTest(testtools.TestCase):
         self.assert_told(path, {1}, '/etc/fstab')
 
     def test_a_name_that_ends_a_request(self) -> None:
-        self.image.files['etc/network/interfaces.d/a"\nrm /etc/fstab'] = b'x'
-        self.assert_told(self.image.write(), {1}, 'control characters')
+        """It is passed over: what follows its line break is not run."""
+        self.image.files['etc/network/interfaces.d/a"\ncd etc\nrm fstab'] = b''
+        path = self.image.write()
+        before = path.read_bytes()
+        self.run_cli('check', str(path), '--hardware', 'bios-sata')
+        self.assertEqual(before, path.read_bytes())
+        output = self.folder / 'output'
+        status, said = self.run_cli(
+            *('convert', str(path), str(output), '-O', 'raw'),
+            *('--hardware', 'bios-sata'),
+            *('--cache', str(self.folder / 'cache')),
+        )
+        self.assertEqual(0, status, said)
+        found = process.run(
+            [
+                'debugfs',
+                '-R',
+                'stat /etc/fstab',
+                f'{output}?offset={disk.MIB}',
+            ],
+            timeout_s=30,
+        )
+        self.assertIn('Type: regular', found.stdout)
 
     def test_encrypted(self) -> None:
         path = self.image.write()

@@ -11,6 +11,7 @@ import threading
 import fixtures
 import requests
 import testtools
+from ironic_python_agent import config
 
 from zsbm_ironic.image import exception
 from zsbm_ironic.ramdisk import served_kits
@@ -26,6 +27,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 class ServedKitsTest(testtools.TestCase):
     def setUp(self) -> None:
         super().setUp()
+        config.populate_config()
         self.folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
         (self.folder / 'a.kit').write_bytes(KIT)
         server = http.server.ThreadingHTTPServer(
