@@ -12,7 +12,7 @@ def sdk() -> Any:
     :raises SdkMissing: the extra `cli` is not installed.
     """
     try:
-        import openstack  # noqa: PLC0415
+        import openstack
     except ImportError as exc:
         raise exception.SdkMissing from exc
     return openstack

@@ -203,7 +203,7 @@ def from_mapping(name: str, data: Any) -> Hardware:
     :raises HardwareInvalid: not as SCHEMA says.
     """
     # Not in the deploy ramdisk, which gets what was checked.
-    import jsonschema  # noqa: PLC0415
+    import jsonschema
 
     try:
         jsonschema.validate(data, SCHEMA)

@@ -62,7 +62,7 @@ class CheckTest(testtools.TestCase):
             for name, found in json.loads(said.getvalue())['verdicts'].items()
         }
 
-    def assertFinds(  # noqa: N802
+    def assertFinds(
         self, status: int, *keys: str, on: str = 'bios-sata'
     ) -> None:
         self.assertEqual(

@@ -180,7 +180,7 @@ class FilesTest(ConvertCase):
         for words in (('zstd', '-q', '-3'), ('lz4', '-q', '-l'), ('xz', '-k')):
             packed = self.folder / 'packed'
             with packed.open('wb') as sink:
-                subprocess.run(  # noqa: S603 - a list; bytes are wanted
+                subprocess.run(
                     [*words, '-c', plain], stdout=sink, check=True, timeout=30
                 )
             self.image.files['boot/initrd.img'] = packed.read_bytes()
