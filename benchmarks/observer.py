@@ -129,11 +129,17 @@ class Accounting(threading.Thread):
 
     :param group_of: tells the group of a process by its folder in /proc,
         None for one that is not to be counted.
+    :param groups: all that it tells.
     """
 
-    def __init__(self, group_of: GroupOf | None = None) -> None:
+    def __init__(
+        self,
+        group_of: GroupOf | None = None,
+        groups: tuple[str, ...] = GROUPS,
+    ) -> None:
         super().__init__(daemon=True)
         self._group_of = group_of or of_lab
+        self._groups = groups
         self._halt = threading.Event()
         self._first: dict[int, float] = {}
         self._last: dict[int, Seen] = {}
@@ -163,7 +169,7 @@ class Accounting(threading.Thread):
 
     def cpu_s(self) -> dict[str, float]:
         """Return CPU seconds by group."""
-        sums = dict.fromkeys(GROUPS, 0.0)
+        sums = dict.fromkeys(self._groups, 0.0)
         for pid, one in self._last.items():
             if pid in self._living or one.parent not in self._last:
                 sums[one.group] += one.cpu_s - self._first.get(pid, 0.0)

@@ -242,7 +242,7 @@ class SushyToolsBmc(fixtures.Fixture):
         """Start the program and wait until it serves."""
         log = (self.directory / 'log').open('ab')
         with log:
-            self.process = subprocess.Popen(  # noqa: S603
+            self.process = subprocess.Popen(
                 [
                     str(
                         pathlib.Path(sys.executable).parent / 'sushy-emulator'

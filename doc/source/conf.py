@@ -14,6 +14,7 @@ extensions = [
     'oslo_config.sphinxext',
     'sphinx.ext.graphviz',
     'zsbm_benchmarks',
+    'zsbm_images',
     'zsbm_reference',
 ]
 master_doc = 'index'

@@ -13,7 +13,8 @@ from zsbm_ironic.lab import machines
 
 # Restarting a BMC takes this long, about.
 RESTART_S = 20
-TRIES = 3
+# At this loss a try in three fails, so that six in a row are one run in 700.
+TRIES = 6
 # TCP gets through 30 % of loss, by and by; what gives up says so at once.
 LOSSY_S = 240
 # A log-in of which an answer is lost takes a slot of the BMC for a minute, so

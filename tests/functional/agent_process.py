@@ -20,6 +20,8 @@ import types
 
 import fixtures
 
+from zsbm_ironic.image import hardware
+
 STARTING_S = 60
 REPOSITORY = pathlib.Path(__file__).parents[2]
 
@@ -31,6 +33,7 @@ class Agent(fixtures.Fixture):
     :param in_band: version of our in-band part; None: a stock ramdisk.
     :param write_s: how long the writing of an image seems to take.
     :param fault: how the writing fails: checksum, disk-full or no-disk.
+    :param disk: raw disk with what was written, None: an empty one.
     :param on_power_off: called when the agent powered its machine off.
     """
 
@@ -41,10 +44,11 @@ class Agent(fixtures.Fixture):
         in_band='',
         write_s=0.5,
         fault=None,
+        disk=None,
         on_power_off=None,
     ):
         super().__init__()
-        self._write_s, self._fault = write_s, fault
+        self._write_s, self._fault, self._disk = write_s, fault, disk
         self._ironic, self._mac = ironic, mac
         self._in_band, self._on_power_off = in_band, on_power_off
 
@@ -53,6 +57,15 @@ class Agent(fixtures.Fixture):
         self.log_path = folder / 'agent.log'
         words = ['--api-url', self._ironic.url, '--mac', self._mac]
         words += ['--write-s', str(self._write_s)]
+        # A server with BIOS and SATA, as far as /sys tells.
+        server = folder / 'server'
+        disk = self._disk or folder / 'disk.raw'
+        if self._disk is None:
+            disk.write_bytes(bytes(1 << 20))
+        block = server / 'sys/class/block' / disk.name
+        block.mkdir(parents=True)
+        (block / 'modalias').write_text(hardware.PROFILES['bios-sata'].disk[0])
+        words += ['--root', str(server), '--disk', str(disk)]
         if self._fault:
             words += ['--fault', self._fault]
         if self._in_band is None:
@@ -95,11 +108,14 @@ def main():
     parser.add_argument('--in-band')
     parser.add_argument('--write-s', type=float)
     parser.add_argument('--fault')
+    parser.add_argument('--root', type=pathlib.Path)
+    parser.add_argument('--disk')
     parser.add_argument('--stock', action='store_true')
     arguments = parser.parse_args()
 
     # Only here: the fixture runs in the process of ironic's client.
-    from ironic_python_agent import agent, errors, hardware
+    from ironic_python_agent import agent, errors
+    from ironic_python_agent import hardware as agent_hardware
     from ironic_python_agent.extensions import base, deploy
     from oslo_config import cfg
     from oslo_log import log
@@ -121,15 +137,15 @@ def main():
         ),
     }
 
-    class Machine(hardware.HardwareManager):
+    class Machine(agent_hardware.HardwareManager):
         HARDWARE_MANAGER_NAME = 'generic_hardware_manager'
         HARDWARE_MANAGER_VERSION = '1.2'
 
         def evaluate_hardware_support(self):
-            return hardware.HardwareSupport.GENERIC
+            return agent_hardware.HardwareSupport.GENERIC
 
         def list_network_interfaces(self):
-            return [hardware.NetworkInterface('eth0', arguments.mac)]
+            return [agent_hardware.NetworkInterface('eth0', arguments.mac)]
 
         def list_hardware_info(self):
             return {'interfaces': self.list_network_interfaces()}
@@ -138,10 +154,13 @@ def main():
             pass
 
         def list_block_devices(self, **kwargs):
-            return [hardware.BlockDevice('/dev/sda', 'disk', 1 << 30, False)]
+            return [
+                agent_hardware.BlockDevice('/dev/sda', 'disk', 1 << 30, False)
+            ]
 
         def get_os_install_device(self, **kwargs):
-            return '/dev/sda'
+            # Never a disk of this machine: the image on it is adapted.
+            return arguments.disk
 
         def get_deploy_steps(self, node, ports):
             step = {
@@ -191,11 +210,12 @@ def main():
     managers = [Machine()]
     if not arguments.stock:
         ours = manager.ZsbmHardwareManager()
+        ours.root, ours.mounts = arguments.root, False
         if arguments.in_band:
             ours.HARDWARE_MANAGER_VERSION = arguments.in_band
         ours.initialize()
         managers.insert(0, ours)
-    hardware._global_managers = [
+    agent_hardware._global_managers = [
         {
             'name': type(found).__name__,
             'manager': found,

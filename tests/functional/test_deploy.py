@@ -7,11 +7,15 @@ machine had booted the ramdisk.
 
 import contextlib
 import hashlib
+import pathlib
 import sqlite3
 import time
 
+import fixtures
+
 from tests import bmcs
 from tests.functional import agent_process, image_server, ironic_service
+from tests.unit.image import made_up
 from zsbm_ironic.common import process
 
 MAC = '52:54:00:5a:00:01'
@@ -80,7 +84,7 @@ class TestDeploy(DeployCase):
         self.assertNotIn('execute_deploy_step', agent.log())
         message = self.history(self.node)[-1]
         self.assertIn('deploy.check_ramdisk', message)
-        for word in ('web-3', '1.0', 'zsbm-ironic[ramdisk]'):
+        for word in ('web-3', '1.1', 'zsbm-ironic[ramdisk]'):
             self.assertIn(word, message)
         agent.end()
         self.bmc.machine.power = 'off'
@@ -103,6 +107,7 @@ class TestDeploy(DeployCase):
                 ['agent', 'agent-up'],
                 ['conductor', 'deploy-step', 'check_ramdisk'],
                 ['conductor', 'deploy-step', 'write_image'],
+                ['conductor', 'deploy-step', 'adapt_image'],
                 ['conductor', 'deploy-step', 'prepare_instance_boot'],
                 ['conductor', 'deploy-step', 'tear_down_agent'],
                 ['conductor', 'deploy-step', 'switch_to_tenant_network'],
@@ -111,6 +116,69 @@ class TestDeploy(DeployCase):
             ],
             [words[:2] if words[0] == 'agent' else words for words in told],
         )
+
+    def test_an_image_of_a_vm_is_made_to_boot(self):
+        image = self._image_of_a_vm()
+        self._deploy(disk=image.write())
+        self.wait_for(self.node, 'active')
+        info = self.api.get_node(self.node).driver_internal_info
+        self.assertEqual('debian 12', info['zsbm_adapted']['system'])
+        (told,) = [
+            event
+            for event in self.history(self.node)
+            if 'was made for this server' in event
+        ]
+        self.assertIn('Node web-3', told)
+        self.assertIn(f'root=UUID={made_up.UUID}, not /dev/vda1', told)
+
+    def test_an_image_that_cannot_boot_stops_the_deploy(self):
+        image = self._image_of_a_vm()
+        image.files['bin/sh'] = b'\x7fELF'.ljust(18, b'\0') + b'\xb7\0'
+        agent = self._deploy(disk=image.write())
+        self._failed()
+        message = self.history(self.node)[-1]
+        for word in ('adapt_image', 'aarch64', 'an image for this'):
+            self.assertIn(word, message)
+        agent.end()
+
+    def test_an_image_that_nobody_can_judge(self):
+        self._switch('always')
+        agent = self._deploy()
+        self._failed()
+        self.assertIn('no Linux was found', self.history(self.node)[-1])
+        agent.end()
+        self.bmc.machine.power = 'off'
+        self._switch('auto')
+        self._deploy()
+        self.wait_for(self.node, 'active')
+        told = ' '.join(self.history(self.node))
+        self.assertIn('the image was left as it is', told)
+
+    def test_no_image_is_looked_at(self):
+        self._switch('never')
+        agent = self._deploy(disk=self._image_of_a_vm().write())
+        self.wait_for(self.node, 'active')
+        self.assertNotIn("'step': 'adapt_image', 'args'", agent.log())
+        self._switch('maybe')
+        result = self.api.validate_node(self.node, required=None)['deploy']
+        self.assertFalse(result.result)
+        for word in ('web-3', 'maybe', 'auto, always, never'):
+            self.assertIn(word, result.reason)
+
+    def _switch(self, choice):
+        self.api.update_node(
+            self.node,
+            instance_info={**self.info, 'zsbm_adapt_image': choice},
+        )
+
+    def _image_of_a_vm(self):
+        folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        image = made_up.Image(folder)
+        menu = image.files['boot/grub/grub.cfg'].decode()
+        image.files['boot/grub/grub.cfg'] = menu.replace(
+            f'UUID={made_up.UUID}', '/dev/vda1'
+        ).encode()
+        return image
 
     def test_a_heartbeat_that_meets_a_locked_node_is_not_lost(self):
         agent = self._deploy(write_s=4)

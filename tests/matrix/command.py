@@ -26,7 +26,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         'what',
         nargs='*',
-        metavar='PART | full [GROUP[/ROW]]',
+        metavar='PART | full [GROUP[/ROW]]...',
         help='parts of the sample: ' + ', '.join(parts.BY_NAME),
     )
     parser.add_argument(
@@ -57,12 +57,8 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     if arguments.jobs < 1:
         parser.error('--jobs wants a number from 1')
     arguments.full = arguments.what[:1] == ['full']
-    arguments.row = None
-    if arguments.full:
-        if len(arguments.what) > 2:
-            parser.error('full takes one GROUP or GROUP/ROW')
-        arguments.row = (arguments.what[1:] or [None])[0]
-    else:
+    arguments.rows = arguments.what[1:] if arguments.full else []
+    if not arguments.full:
         for name in arguments.what:
             if name not in parts.BY_NAME:
                 parser.error(f'no part {name}: {", ".join(parts.BY_NAME)}')
@@ -70,10 +66,19 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _profiles(arguments: argparse.Namespace) -> list[str]:
+    some: Sequence[rows.Row | parts.Part] = parts.PARTS
     if arguments.full:
-        return ['doc', 'full', 'lab', 'test']
-    some = [parts.BY_NAME[name] for name in arguments.what] or parts.PARTS
-    return sorted({profile for part in some for profile in part.profiles})
+        some = _rows(arguments)
+    elif arguments.what:
+        some = [parts.BY_NAME[name] for name in arguments.what]
+    return sorted({profile for one in some for profile in one.profiles})
+
+
+def _rows(arguments: argparse.Namespace) -> list[rows.Row]:
+    try:
+        return rows.chosen(rows.every(), arguments.rows)
+    except ValueError as exc:
+        sys.exit(f'tools/test: {exc}')
 
 
 def _sample(names: Sequence[str]) -> checks.Outcome:
@@ -145,10 +150,7 @@ def _kept(row: rows.Row, tree: str, outcome: checks.Outcome) -> str:
 def _run(arguments: argparse.Namespace) -> checks.Outcome:
     if not arguments.full:
         return _sample(arguments.what)
-    try:
-        some = rows.chosen(rows.every(), arguments.row)
-    except ValueError as exc:
-        sys.exit(f'tools/test: {exc}')
+    some = _rows(arguments)
     if arguments.status:
         return _status(some, results.tree_hash())
     if arguments.jobs == 1:
@@ -161,8 +163,9 @@ def _run(arguments: argparse.Namespace) -> checks.Outcome:
 def _brings_lab_up(arguments: argparse.Namespace) -> bool:
     """Say whether tests of a lab are run: else a lab is somebody else's."""
     if arguments.full:
-        group = (arguments.row or '').partition('/')[0]
-        return group not in ('checks', 'functional') and not arguments.status
+        groups = {row.partition('/')[0] for row in arguments.rows}
+        some = not groups or groups - {'checks', 'functional'}
+        return bool(some) and not arguments.status
     return not arguments.what or 'e2e' in arguments.what
 
 

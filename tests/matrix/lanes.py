@@ -98,7 +98,7 @@ def _folder() -> Iterator[pathlib.Path]:
 def _run_one(
     row: rows.Row, lane: pathlib.Path, again: bool
 ) -> tuple[str, checks.Outcome]:
-    done = subprocess.run(  # noqa: S603 - a list, and never a shell's text
+    done = subprocess.run(
         [
             # However this process dies, nothing of the lane outlives it.
             *('setpriv', '--pdeathsig', 'KILL', '--'),

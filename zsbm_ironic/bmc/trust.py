@@ -27,7 +27,7 @@ import requests.adapters
 from cryptography import x509
 
 from zsbm_ironic.bmc import credentials as bmc_credentials
-from zsbm_ironic.common import exception
+from zsbm_ironic.common import exception, whole_file
 
 HANDSHAKE_S = 10.0
 
@@ -217,8 +217,5 @@ class PinStore:
         path = self.path(fingerprint)
         if not path.exists():
             self.directory.mkdir(mode=0o755, parents=True, exist_ok=True)
-            draft = path.with_name(f'.{path.name}.{os.getpid()}')
-            draft.write_text(pem)
-            draft.chmod(0o644)
-            draft.rename(path)
+            whole_file.write(path, pem, mode=0o644)
         return path

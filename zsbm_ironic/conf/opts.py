@@ -3,9 +3,9 @@
 
 from typing import Any
 
-from zsbm_ironic.conf import bmc, monitoring, netboot, zsbm
+from zsbm_ironic.conf import bmc, image, monitoring, netboot, zsbm
 
-MODULES = (zsbm, bmc, netboot, monitoring)
+MODULES = (zsbm, bmc, netboot, image, monitoring)
 
 
 def list_opts() -> list[tuple[str, list[Any]]]:

@@ -9,7 +9,7 @@ is told what is in the way, or what was lost when this conductor died.
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ironic import objects
@@ -74,7 +74,6 @@ class BootWatch:
     def __init__(self, own: dhcp.ZsbmDHCP, context: Any) -> None:
         self._own = own
         self._context = context
-        self._full = False
 
     def run(self, manager: Any) -> None:
         """Take the look.
@@ -88,10 +87,15 @@ class BootWatch:
             # The list of nodes was cut short then.
             return
         groups = {one.id: one for one in objects.Portgroup.list(self._context)}
-        ports = {
-            port.address: self._facts(port, nodes[port.node_id], groups)
+        known = [
+            port
             for port in objects.Port.list(self._context)
             if port.node_id in nodes and port.pxe_enabled
+        ]
+        self._assign(known, nodes)
+        ports = {
+            port.address: self._facts(port, nodes[port.node_id], groups)
+            for port in known
         }
         try:
             self._own.state.beat()
@@ -155,30 +159,31 @@ class BootWatch:
             mac=port.address,
             node=node.uuid,
             port=port.uuid,
-            addresses=self._addresses(port, node.uuid) if pooled else (),
+            addresses=_addresses(port) if pooled else (),
             vif=vif,
             client_id=dhcp.client_id(port),
             may_boot=node.state not in dhcp.WITHOUT_BOOT,
         )
 
-    def _addresses(self, port: Any, node: str) -> tuple[str, ...]:
-        current = tuple(port.internal_info.get(dhcp.ADDRESSES) or ())
-        if current or self._full:
-            return current
-        with self._locked(node, 'assigning an address') as task:
-            for fresh in task.ports if task is not None else ():
-                if fresh.uuid == port.uuid:
-                    return self._assigned(fresh, node)
-        return ()
-
-    def _assigned(self, port: Any, node: str) -> tuple[str, ...]:
-        try:
-            return self._own.assign(self._context, port)
-        except exception.ZsbmError as exc:
-            LOG.warning('Node %s: %s', node, exc)
-            # The next port would not fare better: no lock is taken for it.
-            self._full = True
-            return ()
+    def _assign(self, ports: Iterable[Any], nodes: dict[int, _Node]) -> None:
+        """Give addresses to ports that have none, under their node's lock."""
+        missing: dict[str, dict[str, Any]] = {}
+        for port in ports:
+            node = nodes[port.node_id]
+            if node.network in dhcp.WITHOUT_VIF and not _addresses(port):
+                missing.setdefault(node.uuid, {})[port.uuid] = port
+        for uuid, some in missing.items():
+            with self._locked(uuid, 'assigning addresses') as task:
+                if task is None:
+                    continue
+                fresh = [port for port in task.ports if port.uuid in some]
+                try:
+                    for port, _ in self._own.assign_each(self._context, fresh):
+                        some[port.uuid].internal_info = port.internal_info
+                except exception.ZsbmError as exc:
+                    LOG.warning('Node %s: %s', uuid, exc)
+                    # The next node would not fare better.
+                    return
 
     def _tell(self, waiting: list[_Node]) -> None:
         """Put what is in the way of booting into the nodes' history."""
@@ -205,6 +210,10 @@ class BootWatch:
         return exception.ForeignDhcpServer(
             servers=', '.join(str(one) for one in heartbeat.foreign_servers)
         )
+
+
+def _addresses(port: Any) -> tuple[str, ...]:
+    return tuple(port.internal_info.get(dhcp.ADDRESSES) or ())
 
 
 def _bound_vif(port: Any) -> str | None:

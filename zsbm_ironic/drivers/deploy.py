@@ -19,20 +19,27 @@ from ironic.conductor import utils as conductor_lib
 from ironic.conf import CONF
 from ironic.drivers import base
 from ironic.drivers import utils as driver_lib
-from ironic.drivers.modules import agent_client
+from ironic.drivers.modules import agent_base, agent_client
 from oslo_log import log
 from oslo_utils import strutils
 
 from zsbm_ironic.common import ironic_compat
-from zsbm_ironic.drivers import events, filled_in, remedies, translate
+from zsbm_ironic.drivers import (
+    adaptation,
+    events,
+    filled_in,
+    image_verdicts,
+    remedies,
+    translate,
+)
 from zsbm_ironic.drivers import exception as drivers_exception
-from zsbm_ironic.ramdisk import version
+from zsbm_ironic.ramdisk import switches, version
 
 LOG = log.getLogger(__name__)
 
 # Raise it when a deploy calls an in-band step, or an argument of one, that
 # an older ramdisk does not have; ramdisk/version.py says what came when.
-MINIMUM_IN_BAND_VERSION = '1.0'
+MINIMUM_IN_BAND_VERSION = '1.1'
 POWER_POLL_S = 1.0
 # States in which a heartbeat moves the node on, or will once the conductor
 # has let go of it.
@@ -60,6 +67,8 @@ class ZsbmDeploy(ironic_compat.AgentDeploy):
             that is not written to disk, or as upstream.
         :raises MissingParameterValue: as upstream.
         """
+        adaptation.choice(task.node)
+        adaptation.keeps_identity(task.node)
         # Not saved here: a node that is only asked about stays as it is.
         info = filled_in.without(task.node.instance_info)
         task.node.instance_info = info
@@ -73,6 +82,7 @@ class ZsbmDeploy(ironic_compat.AgentDeploy):
                     )
                 )
         super().validate(task)
+        image_verdicts.refuse(task)
 
     @task_manager.require_exclusive_lock
     def prepare(self, task: task_manager.TaskManager) -> None:
@@ -213,6 +223,35 @@ class ZsbmDeploy(ironic_compat.AgentDeploy):
                     )
                 )
             )
+
+    @base.deploy_step(priority=70)
+    @task_manager.require_exclusive_lock
+    def adapt_image(self, task: task_manager.TaskManager) -> str | None:
+        """Make a written image boot on this server, in the ramdisk.
+
+        What it changed is in node history and in driver_internal_info. Left
+        out for a partition image, for one that is known to be fit, and where
+        instance_info or a property of the image says never.
+
+        :returns: DEPLOYWAIT, None where it is left out.
+        """
+        node = task.node
+        adaptation.forget(node)
+        if (
+            not task.driver.storage.should_write_image(task)
+            or not node.driver_internal_info.get('is_whole_disk_image')
+            or adaptation.choice(node) is switches.Choice.NEVER
+            or image_verdicts.is_fit(task)
+        ):
+            return None
+        step = {
+            'interface': 'deploy',
+            'step': 'adapt_image',
+            'args': adaptation.arguments(node, task.ports),
+        }
+        client = agent_client.get_client(task)
+        state: str = agent_base.execute_step(task, step, 'deploy', client)
+        return state
 
     @base.deploy_step(priority=60)
     @task_manager.require_exclusive_lock

@@ -11,7 +11,7 @@ options go to Neutron, and zsbm-netboot does not answer that MAC.
 import ipaddress
 import re
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ironic import objects
@@ -209,20 +209,39 @@ class ZsbmDHCP(base.BaseDHCP):
         :raises NetbootRangeUsedUp: none is left.
         :raises NetbootSettingInvalid: the subnets cannot be read.
         """
-        current = tuple(port.internal_info.get(ADDRESSES) or ())
+        ((_, addresses),) = self.assign_each(context, [port])
+        return addresses
+
+    def assign_each(
+        self, context: Any, ports: Iterable[Any]
+    ) -> Iterator[tuple[Any, tuple[str, ...]]]:
+        """Yield ports with their addresses; as `assign`, for all of a node.
+
+        Who has which address is asked once.
+        """
         lines = subnets.parse(CONF.zsbm_netboot.subnets or ())
         with self._lock:
-            taken = _taken(context, port)
-            chosen = reconcile.choose_addresses(
-                port.address, port.physical_network, current, lines, taken
-            )
-            if chosen != current:
-                port.internal_info = {
-                    **port.internal_info,
-                    ADDRESSES: list(chosen),
-                }
-                port.save()
-        return chosen
+            held = _held(context)
+            own = set(_own_addresses())
+            for port in ports:
+                current = tuple(port.internal_info.get(ADDRESSES) or ())
+                held[port.uuid] = ()
+                taken = own.union(*held.values())
+                chosen = reconcile.choose_addresses(
+                    port.address,
+                    port.physical_network,
+                    current,
+                    lines,
+                    {ipaddress.IPv4Address(text) for text in taken},
+                )
+                if chosen != current:
+                    port.internal_info = {
+                        **port.internal_info,
+                        ADDRESSES: list(chosen),
+                    }
+                    port.save()
+                held[port.uuid] = chosen
+                yield port, chosen
 
     def _serve(
         self,
@@ -276,22 +295,24 @@ def current_vif(task: task_manager.TaskManager, port: Any) -> str | None:
     return vif
 
 
-def _taken(context: Any, own: Any) -> set[ipaddress.IPv4Address]:
-    texts = [
-        address
+def _held(context: Any) -> dict[str, tuple[str, ...]]:
+    """Return the addresses that ports have, by the port's UUID."""
+    return {
+        port.uuid: tuple(port.internal_info.get(ADDRESSES) or ())
         for port in objects.Port.list(context)
-        if port.uuid != own.uuid
-        for address in port.internal_info.get(ADDRESSES) or ()
-    ]
+    }
+
+
+def _own_addresses() -> Iterator[str]:
+    """Yield what this host has on the network that it serves."""
     group = CONF.zsbm_netboot
     if group.listen_address:
-        texts.append(group.listen_address)
+        yield group.listen_address
     elif group.interface:
         try:
-            texts.append(str(settings.interface_address(group.interface)))
+            yield str(settings.interface_address(group.interface))
         except OSError as exc:
             LOG.warning('%s has no address: %s', group.interface, exc)
-    return {ipaddress.IPv4Address(text) for text in texts}
 
 
 def _of_neutron(context: Any, vif: str) -> tuple[tuple[str, ...], str]:

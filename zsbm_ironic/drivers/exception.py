@@ -8,7 +8,8 @@
     |   `-- ConductorRestarted
     `-- FixSettings
         |-- RamdiskUnsuitable, ImageNotForThisInterface, ImageUnreachable
-        `-- ConductorDiskFull, DeployStepFailed
+        `-- ConductorDiskFull, DeployStepFailed, SwitchInvalid,
+            ImageCannotBoot
 
 Here and not there: only the conductor's interfaces raise them. No ironic is
 imported; they are translated like all others.
@@ -105,4 +106,33 @@ class DeployStepFailed(exception.FixSettings):
         'node': 'web-3',
         'what': 'Error verifying image checksum: ... failed to verify.',
         'remedy': 'Correct instance_info image_checksum.',
+    }
+
+
+class SwitchInvalid(exception.FixSettings):
+    """A switch is not at one of its positions."""
+
+    template = (
+        'Node {node}: {key} is {value!r}, in instance_info or as a property '
+        'of the image. It is one of {known}.'
+    )
+    EXAMPLE = {
+        'node': 'web-3',
+        'key': 'zsbm_adapt_image',
+        'value': 'maybe',
+        'known': 'auto, always, never',
+    }
+
+
+class ImageCannotBoot(exception.FixSettings):
+    """A check found before that the image does not boot on such a server."""
+
+    template = (
+        'Node {node}: its image does not boot there: {what}; {remedy}. So '
+        'said zsbm-image check; check it again with --keep after a change.'
+    )
+    EXAMPLE = {
+        'node': 'web-3',
+        'what': 'its programs are for aarch64, the server is x86_64',
+        'remedy': 'use an image for this architecture',
     }

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files on ext2, ext3 and ext4, by debugfs of e2fsprogs: no mount, no root.
 
-Reads what GRUB's own driver does not: newer features, types and links.
+Reads what GRUB's own driver does not: newer features, types and links. What
+is written is checked for room before, because debugfs has no way back.
 """
 
+import dataclasses
 import functools
 import pathlib
 import re
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 
 from zsbm_ironic.common import exception as common_exception
 from zsbm_ironic.common import process
@@ -20,6 +24,41 @@ _KINDS = {
 _TYPE = re.compile(r'Type: (\S+)')
 _SIZE = re.compile(r'\bSize: (\d+)')
 _FAST = re.compile(r'^Fast link dest: "(.*)"$', re.M)
+_MODE = re.compile(r'\bMode:\s+(\d+)')
+_OWNER = re.compile(r'^User:\s+(\d+)\s+Group:\s+(\d+)', re.M)
+_FREE = re.compile(r'^Free blocks:\s+(\d+)', re.M)
+_BLOCK = re.compile(r'^Block size:\s+(\d+)', re.M)
+_ATTRIBUTE = re.compile(r'^  ([\w.-]+) \(\d+\)', re.M)
+_ATTRIBUTE_BLOCK = re.compile(r'^File ACL:\s+(\d+)', re.M)
+_FEATURES = re.compile(r'^Filesystem features:\s+(.*)$', re.M)
+# What folders and the map of a new file's blocks take, at most.
+_MARGIN_BYTES = 64 << 10
+_BLOCK_BYTES = 4096
+# What SELinux asks for of each file; a new one gets that of its folder.
+_LABEL = 'security.selinux'
+# Where a small file itself is kept (feature inline_data).
+_CONTENT = 'system.data'
+
+
+@dataclasses.dataclass(frozen=True)
+class _New:
+    """Where something new goes.
+
+    :ivar above: the folder on the way that is there already.
+    :ivar missing: folders below it, from the top.
+    """
+
+    above: str
+    missing: tuple[str, ...]
+    name: str
+
+    @property
+    def folder(self) -> str:
+        return self.missing[-1] if self.missing else self.above
+
+    @property
+    def place(self) -> str:
+        return f'{self.folder.rstrip("/")}/{self.name}'
 
 
 class ExtTree:
@@ -64,6 +103,151 @@ class ExtTree:
                 image=self.name, what=path, why=wrong.splitlines()[0]
             )
 
+    def write(self, path: str, source: pathlib.Path) -> None:
+        """Put a file's content at a path.
+
+        :raises NoRoom: the file system is full; it is as it was before.
+        :raises NotEditable: its journal has to be replayed first.
+        :raises MountNeeded: what is there has too many attributes; debugfs
+            would lose their block.
+        """
+        place = tree.resolve(self._look, path)
+        with tempfile.TemporaryDirectory() as folder:
+            if place is None:
+                new = self._new(path)
+                place = new.place
+                kept = self._attributes(new.above, folder, {_LABEL})
+                requests = list(_folders(new.missing, kept))
+                mode, owner = '0100644', ('0', '0')
+                old_bytes = 0
+            else:
+                kept = self._attributes(place, folder)
+                said = self._ask('stat', place)
+                if _first(_ATTRIBUTE_BLOCK, said) != '0':
+                    raise exception.MountNeeded(
+                        image=self.name,
+                        what=path,
+                        why='its attributes have a block of their own, which '
+                        'is not written to without a mount',
+                    )
+                mode = f'010{_first(_MODE, said):0>4}'
+                match = _OWNER.search(said)
+                owner = (match[1], match[2]) if match else ('0', '0')
+                old_bytes = int(_first(_SIZE, said))
+                requests = [f'rm {quoted(place)}']
+            self._check_room(path, source.stat().st_size, old_bytes)
+            whole = pathlib.PurePosixPath(place)
+            requests += [
+                # It takes a name, not a path.
+                f'cd {quoted(str(whole.parent))}',
+                f'write {quoted(str(source))} {quoted(whole.name)}',
+                f'sif {quoted(place)} mode {mode}',
+                f'sif {quoted(place)} uid {owner[0]}',
+                f'sif {quoted(place)} gid {owner[1]}',
+                *_attributes_of(place, kept),
+            ]
+            self._change(path, requests)
+
+    def write_tree(self, path: str, source: pathlib.Path) -> None:
+        """Put files and folders below a new folder; raises as `write`."""
+        new = self._new(path)
+        top = pathlib.PurePosixPath(new.place)
+        found = [source, *sorted(source.rglob('*'))]
+        folders = [
+            top / one.relative_to(source) for one in found if one.is_dir()
+        ]
+        files = [
+            one for one in found if one.is_file() and not one.is_symlink()
+        ]
+        with tempfile.TemporaryDirectory() as folder:
+            kept = self._attributes(new.above, folder, {_LABEL})
+            requests = list(_folders([*new.missing, *map(str, folders)], kept))
+            size = 0
+            for one in files:
+                place = top / one.relative_to(source)
+                size += one.stat().st_size + _BLOCK_BYTES
+                requests += [
+                    f'cd {quoted(str(place.parent))}',
+                    f'write {quoted(str(one))} {quoted(place.name)}',
+                    f'sif {quoted(place.name)} mode 0100644',
+                    *_attributes_of(place.name, kept),
+                ]
+            self._check_room(path, size, 0)
+            self._change(path, requests)
+
+    def _new(self, path: str) -> _New:
+        """Return where something goes that is not there yet."""
+        whole = pathlib.PurePosixPath('/', path)
+        above = '/'
+        missing: list[str] = []
+        for part in whole.parts[1:-1]:
+            last = missing[-1] if missing else above
+            step = f'{last.rstrip("/")}/{part}'
+            place = None if missing else tree.resolve(self._look, step)
+            if place is None:
+                missing.append(step)
+            else:
+                above = place
+        return _New(above, tuple(missing), whole.name)
+
+    def _attributes(
+        self, place: str, folder: str, only: Iterable[str] = ()
+    ) -> dict[str, str]:
+        """Return names of extended attributes, and files with their values.
+
+        :param only: these alone; all where it is empty.
+        """
+        kept = {}
+        names = _ATTRIBUTE.findall(self._ask('ea_list', place))
+        for number, name in enumerate(names):
+            if name == _CONTENT or (only and name not in only):
+                continue
+            kept[name] = f'{folder}/{number}'
+            self._run(f'ea_get -f {kept[name]} {quoted(place)} {name}')
+        return kept
+
+    def _check_room(self, path: str, size: int, old_bytes: int) -> None:
+        said = self._run('show_super_stats -h').stdout
+        if 'needs_recovery' in _first(_FEATURES, said).split():
+            raise exception.NotEditable(
+                image=self.name,
+                what=path,
+                why='its file system was not unmounted; start the VM and '
+                'shut it down',
+            )
+        free = int(_first(_FREE, said)) * int(_first(_BLOCK, said))
+        if size + _MARGIN_BYTES > free + old_bytes:
+            raise exception.NoRoom(
+                image=self.name,
+                where='its file system',
+                free_kib=(free + old_bytes) >> 10,
+                what=path,
+                needed_kib=(size + _MARGIN_BYTES) >> 10,
+            )
+
+    def _change(self, path: str, requests: list[str]) -> None:
+        with tempfile.NamedTemporaryFile('w') as script:
+            script.write('\n'.join(requests) + '\n')
+            script.flush()
+            try:
+                done = process.run(
+                    ['debugfs', '-w', '-f', script.name, self._device],
+                    timeout_s=limits.WRITE_S,
+                    limits=limits.READER,
+                )
+            except common_exception.ZsbmError as exc:
+                raise exception.NotEditable(
+                    image=self.name, what=path, why=str(exc)
+                ) from exc
+        self._look.cache_clear()
+        # The first line is its version; it says all else that goes wrong
+        # here, and ends with 0.
+        wrong = done.stderr.strip().splitlines()[1:]
+        if wrong:
+            raise exception.NotEditable(
+                image=self.name, what=path, why=wrong[0]
+            )
+
     def _place(self, path: str, kind: tree.Kind) -> str | None:
         place = tree.resolve(self._look, path)
         if place is None:
@@ -100,6 +284,28 @@ class ExtTree:
             raise exception.ImageDamaged(
                 image=self.name, what='an ext file system', why=str(exc)
             ) from exc
+
+
+def _folders(
+    places: Iterable[str], attributes: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield the requests that make folders."""
+    for place in places:
+        yield f'mkdir {quoted(place)}'
+        yield f'sif {quoted(place)} mode 040755'
+        yield from _attributes_of(place, attributes)
+
+
+def _attributes_of(place: str, attributes: Mapping[str, str]) -> Iterator[str]:
+    """Yield the requests that give a file what another one had."""
+    for name, value in attributes.items():
+        yield f'ea_set -f {value} {quoted(place)} {name}'
+
+
+def _first(pattern: re.Pattern[str], text: str) -> str:
+    """Return what debugfs says, '0' where it does not."""
+    match = pattern.search(text)
+    return match[1] if match else '0'
 
 
 def quoted(path: str) -> str:

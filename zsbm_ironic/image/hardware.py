@@ -12,10 +12,10 @@ import dataclasses
 import enum
 import json
 import pathlib
+import re
 import tomllib
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-import jsonschema
 
 from zsbm_ironic.image import exception
 
@@ -55,6 +55,32 @@ class Hardware:
     disk: tuple[str, ...]
     nics: tuple[Nic, ...] = ()
     disk_bytes: int | None = None
+
+    def with_macs(self, macs: Sequence[str]) -> 'Hardware':
+        """Return the same server, its interfaces with these MACs in order.
+
+        A MAC more than it has interfaces is one more like the first.
+        """
+        if not macs:
+            return self
+        nics = [*self.nics, *self.nics[:1] * (len(macs) - len(self.nics))]
+        known = [
+            dataclasses.replace(nic, mac=mac)
+            for nic, mac in zip(nics, macs, strict=False)
+        ]
+        return dataclasses.replace(self, nics=(*known, *nics[len(known) :]))
+
+    def first(self, macs: Sequence[str]) -> 'Hardware':
+        """Return the same server, interfaces with these MACs before others."""
+        order = {mac.lower(): place for place, mac in enumerate(macs)}
+        nics = sorted(
+            self.nics, key=lambda nic: order.get(nic.mac or '', len(order))
+        )
+        return dataclasses.replace(self, nics=tuple(nics))
+
+    def data(self) -> dict[str, Any]:
+        """Return it as JSON-like data."""
+        return {**dataclasses.asdict(self), 'firmware': self.firmware.value}
 
 
 # Bus, slot and class of PCI devices that stand for their kind: the class in
@@ -98,6 +124,7 @@ PROFILES = {
     ),
 }
 
+_MAC = '^([0-9a-f]{2}:){5}[0-9a-f]{2}$'
 _MODALIAS = {'type': 'string', 'pattern': r'^[a-z0-9_]+:\S{1,200}$'}
 SCHEMA = {
     'type': 'object',
@@ -116,15 +143,34 @@ SCHEMA = {
                 'required': ['modalias'],
                 'properties': {
                     'modalias': _MODALIAS,
-                    'mac': {
-                        'type': 'string',
-                        'pattern': '^([0-9a-f]{2}:){5}[0-9a-f]{2}$',
-                    },
+                    'mac': {'type': 'string', 'pattern': _MAC},
                 },
             },
         },
     },
 }
+
+
+def from_data(data: Mapping[str, Any]) -> Hardware:
+    """Return what `Hardware.data` made data of; nothing is checked."""
+    return Hardware(
+        **{
+            **data,
+            'firmware': Firmware(data['firmware']),
+            'disk': tuple(data['disk']),
+            'nics': tuple(Nic(**nic) for nic in data['nics']),
+        }
+    )
+
+
+def mac(text: str) -> str:
+    """Return a MAC in lower case.
+
+    :raises ValueError: it is none.
+    """
+    if not re.match(_MAC, text.lower()):
+        raise ValueError(text)
+    return text.lower()
 
 
 def of(name: str) -> Hardware:
@@ -156,6 +202,9 @@ def from_mapping(name: str, data: Any) -> Hardware:
     :param name: for messages.
     :raises HardwareInvalid: not as SCHEMA says.
     """
+    # Not in the deploy ramdisk, which gets what was checked.
+    import jsonschema
+
     try:
         jsonschema.validate(data, SCHEMA)
     except jsonschema.ValidationError as exc:

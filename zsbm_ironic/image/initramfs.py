@@ -19,7 +19,7 @@ from typing import BinaryIO, Protocol
 
 from zsbm_ironic.common import exception as common_exception
 from zsbm_ironic.common import process
-from zsbm_ironic.image import exception, limits, modules
+from zsbm_ironic.image import exception, frames, limits, modules
 
 MOST_BYTES = 1 << 30
 MOST_FILES = 200_000
@@ -28,8 +28,8 @@ _HEADER = 110
 _TRAILER = 'TRAILER!!!'
 _CHUNK = 1 << 20
 _PROGRAMS = {
-    b'\x28\xb5\x2f\xfd': ('zstd', '-q', '-d', '-f', '-M128MB', '-o'),
-    b'\x02\x21\x4c\x18': ('lz4', '-q', '-d', '-f'),
+    frames.ZSTD: ('zstd', '-q', '-d', '-f', '-M128MB', '-o'),
+    frames.LZ4: ('lz4', '-q', '-d', '-f'),
 }
 
 
@@ -107,8 +107,6 @@ def _names(path: pathlib.Path, folder: pathlib.Path) -> Iterator[str]:
             with plain.open('rb') as part:
                 while _skip_zeros(part) < plain.stat().st_size:
                     yield from _archive(part, path.name)
-            if rest is None:
-                return
             source.seek(rest)
 
 
@@ -125,18 +123,14 @@ def _skip_zeros(source: BinaryIO) -> int:
 
 def _decompress(
     source: BinaryIO, head: bytes, target: pathlib.Path, name: str
-) -> int | None:
-    """Unpack one compressed part; return where the next begins.
-
-    :returns: None where the part is the last one.
-    """
+) -> int:
+    """Unpack one compressed part; return where the next begins."""
     for magic, make in _PYTHON.items():
         if head.startswith(magic):
             return _by_python(make(), source, target, name)
     for magic, words in _PROGRAMS.items():
         if head.startswith(magic):
-            _by_program(words, source, target, name)
-            return None
+            return _by_program(words, source, target, name)
     raise _damaged(name, f'no format that a kernel knows begins {head!r}')
 
 
@@ -165,11 +159,16 @@ def _by_python(
 
 def _by_program(
     words: tuple[str, ...], source: BinaryIO, target: pathlib.Path, name: str
-) -> None:
+) -> int:
     packed = target.with_name('packed')
+    try:
+        end = frames.end_of(source)
+    except EOFError as exc:
+        raise _damaged(name, str(exc)) from exc
+    left = end - source.tell()
     with packed.open('wb') as sink:
-        while block := source.read(_CHUNK):
-            sink.write(block)
+        while block := source.read(min(_CHUNK, left)):
+            left -= sink.write(block)
     if words[-1] == '-o':
         argv = [*words, str(target), str(packed)]
     else:
@@ -182,6 +181,7 @@ def _by_program(
         )
     except common_exception.ProcessFailed as exc:
         raise _damaged(name, str(exc.fields['stderr']) or str(exc)) from exc
+    return end
 
 
 def _archive(source: BinaryIO, name: str) -> Iterator[str]:

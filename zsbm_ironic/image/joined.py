@@ -25,22 +25,21 @@ class JoinedTree:
 
     def entry(self, path: str) -> tree.Entry | None:
         """Return what is at a path."""
-        files, place = self._place(path)
-        return files.entry(place)
+        point, below = self.place(path)
+        return self.mounts[point].entry(below)
 
     def names(self, path: str) -> list[str]:
         """Return the names in a folder, sorted."""
-        files, place = self._place(path)
-        return files.names(place)
+        point, below = self.place(path)
+        return self.mounts[point].names(below)
 
     def copy(self, path: str, target: pathlib.Path) -> None:
         """Copy a file's content out."""
-        files, place = self._place(path)
-        files.copy(place, target)
+        point, below = self.place(path)
+        self.mounts[point].copy(below, target)
 
-    def _place(self, path: str) -> tuple[tree.Tree, str]:
+    def place(self, path: str) -> tuple[str, str]:
+        """Return the mount point of a path, and the path below it."""
         whole = pathlib.PurePosixPath('/', path)
-        for point, files in self.mounts.items():
-            if whole.is_relative_to(point):
-                return files, str('/' / whole.relative_to(point))
-        raise FileNotFoundError(path)
+        point = next(one for one in self.mounts if whole.is_relative_to(one))
+        return point, str('/' / whole.relative_to(point))

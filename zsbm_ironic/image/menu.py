@@ -15,6 +15,7 @@ from zsbm_ironic.image import tree
 
 GRUB = ('/boot/grub/grub.cfg', '/boot/grub2/grub.cfg')
 BLS = '/boot/loader/entries'
+ENVIRONMENTS = ('/boot/grub2/grubenv', '/boot/grub/grubenv')
 _ENTRY = re.compile(r'^\s*menuentry\s+(?:\'([^\']*)\'|"([^"]*)"|(\S+))')
 _VARIABLE = re.compile(r'\$\{?(\w+)\}?')
 _LINUX = ('linux', 'linux16', 'linuxefi')
@@ -88,8 +89,8 @@ def _bls(files: tree.Tree, subvolume: str) -> Iterator[Entry]:
     `options $kernelopts` is what Fedora's GRUB keeps in its environment.
     """
     environment: dict[str, str] = {}
-    for folder in ('/boot/grub2', '/boot/grub'):
-        for line in tree.text(files, f'{folder}/grubenv').splitlines():
+    for path in ENVIRONMENTS:
+        for line in tree.text(files, path).splitlines():
             name, equal, value = line.partition('=')
             if equal:
                 environment.setdefault(name, value)

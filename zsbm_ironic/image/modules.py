@@ -12,7 +12,7 @@ import dataclasses
 import fnmatch
 import pathlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from zsbm_ironic.image import tree
 
@@ -29,6 +29,14 @@ BUILTIN_ALIASES = (
     ('virtio:d00000001v*', 'virtio_net'),
     ('virtio:d00000002v*', 'virtio_blk'),
 )
+# File systems of a root by blkid's name, and the module of each.
+FILESYSTEMS = {
+    'ext2': 'ext4',
+    'ext3': 'ext4',
+    'ext4': 'ext4',
+    'xfs': 'xfs',
+    'btrfs': 'btrfs',
+}
 _PLAIN = re.compile(r'[^*?\[]*')
 
 
@@ -47,7 +55,7 @@ class Driver:
 class Modules:
     """The modules of one kernel.
 
-    :param release: as in the name of its folder.
+    :param folder: where they are in the image; its name is the release.
     :param aliases: pattern and module, in any order.
     :param paths: path below the folder by module, and what it depends on.
     :param builtin: modules that are part of the kernel.
@@ -55,12 +63,13 @@ class Modules:
 
     def __init__(
         self,
-        release: str,
+        folder: str,
         aliases: Iterable[tuple[str, str]],
         paths: Mapping[str, tuple[str, tuple[str, ...]]],
         builtin: frozenset[str],
     ) -> None:
-        self.release = release
+        self.folder = folder
+        self.release = pathlib.PurePosixPath(folder).name
         self.paths = paths
         self.builtin = builtin
         self._aliases: dict[str, list[tuple[str, str]]] = (
@@ -76,19 +85,28 @@ class Modules:
         folder = f'{FOLDER}/{release}'
         if not tree.exists(files, folder):
             folder = f'/lib/modules/{release}'
-        info = tree.text(files, f'{folder}/modules.builtin.modinfo')
+        return cls._read(
+            folder, lambda name: tree.text(files, f'{folder}/{name}')
+        )
+
+    @classmethod
+    def of_kit(cls, folder: pathlib.Path, release: str) -> 'Modules':
+        """Read the tables of a kernel that is on this host."""
+        return cls._read(
+            f'{FOLDER}/{release}', lambda name: (folder / name).read_text()
+        )
+
+    @classmethod
+    def _read(cls, folder: str, table: Callable[[str], str]) -> 'Modules':
         return cls(
-            release,
+            folder,
             [
-                *_aliases(tree.text(files, f'{folder}/modules.alias')),
-                *_builtin_aliases(info),
+                *_aliases(table('modules.alias')),
+                *_builtin_aliases(table('modules.builtin.modinfo')),
             ],
-            _paths(tree.text(files, f'{folder}/modules.dep')),
+            _paths(table('modules.dep')),
             frozenset(
-                name_of(line)
-                for line in tree.text(
-                    files, f'{folder}/modules.builtin'
-                ).split()
+                name_of(line) for line in table('modules.builtin').split()
             ),
         )
 

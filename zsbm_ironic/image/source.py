@@ -89,17 +89,25 @@ def opened(source: Source) -> Iterator[pathlib.Path]:
         yield source.path
         return
     with tempfile.TemporaryDirectory(dir='/var/tmp') as folder:
-        raw = pathlib.Path(folder, 'disk.raw')
-        try:
-            process.run(
-                ['qemu-img', 'convert', '-q', '-f', source.format]
-                + ['-O', 'raw', '-t', 'writeback', source.path, raw],
-                timeout_s=limits.CONVERT_S,
-                limits=limits.CONVERTER,
-            )
-        except common_exception.ZsbmError as exc:
-            raise _unreadable(source.path, str(exc)) from exc
+        raw = pathlib.Path(folder, source.path.name)
+        copy(source, raw)
         yield raw
+
+
+def copy(source: Source, raw: pathlib.Path) -> None:
+    """Write a sparse raw copy of an image.
+
+    :raises ImageUnreadable: qemu-img cannot read it.
+    """
+    try:
+        process.run(
+            ['qemu-img', 'convert', '-q', '-f', source.format]
+            + ['-O', 'raw', '-t', 'writeback', str(source.path), str(raw)],
+            timeout_s=limits.CONVERT_S,
+            limits=limits.CONVERTER,
+        )
+    except common_exception.ZsbmError as exc:
+        raise _unreadable(source.path, str(exc)) from exc
 
 
 def _told(source: Source) -> int:

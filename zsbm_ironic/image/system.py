@@ -11,10 +11,10 @@ import re
 import shlex
 import struct
 import tempfile
+from collections.abc import Iterable, Mapping
 
 from zsbm_ironic.image import (
     exception,
-    grub_tree,
     initramfs,
     joined,
     menu,
@@ -31,6 +31,9 @@ _MACHINES = {
     0x102: 'loongarch64',
 }
 _PROGRAMS = ('/bin/sh', '/usr/bin/sh', '/sbin/init', '/usr/bin/env')
+# What a kernel names a disk by; another machine names it otherwise.
+_BY_BUS = ('/dev/vd', '/dev/sd', '/dev/xvd', '/dev/hd', '/dev/nvme')
+_OPTIONAL = frozenset({'nofail', 'noauto'})
 # Subvolumes that distributions make the root of: Debian, Ubuntu and openSUSE,
 # Fedora.
 _SUBVOLUMES = ('/@rootfs', '/@', '/root')
@@ -77,10 +80,24 @@ class Mount:
 
 
 @dataclasses.dataclass(frozen=True)
+class Place:
+    """A file system of an OS.
+
+    :ivar subvolume: path of what is mounted below the file system's top, for
+        example `/@rootfs`; '' for all of it.
+    """
+
+    volume: volumes.Volume
+    subvolume: str
+    files: tree.Tree
+
+
+@dataclasses.dataclass(frozen=True)
 class System:
     """An operating system.
 
     :ivar root: the volume that has it.
+    :ivar places: its file systems by mount point; has `/`.
     :ivar identifier: ID and VERSION_ID of os-release, for example
         `debian 12`.
     :ivar boots: the menu's own choice, None where no menu can be read.
@@ -91,7 +108,8 @@ class System:
 
     disk: volumes.Disk
     root: volumes.Volume
-    files: tree.Tree
+    places: Mapping[str, Place]
+    files: joined.JoinedTree
     identifier: str
     title: str
     architecture: str | None
@@ -100,6 +118,15 @@ class System:
     initramfs: initramfs.Contents | None
     mounts: tuple[Mount, ...]
     interfaces: tuple[str, ...]
+
+    def place(self, path: str) -> tuple[Place, str]:
+        """Return the file system that has a path, and the path from its top.
+
+        Which is how GRUB and whoever mounts its top name it.
+        """
+        point, below = self.files.place(path)
+        where = self.places[point]
+        return where, f'{where.subvolume}{below}'
 
 
 def find(disk: volumes.Disk) -> System | None:
@@ -119,7 +146,7 @@ def _root(volume: volumes.Volume) -> tree.Tree | None:
     if files is None or volume.kind == 'vfat':
         return None
     places = [files]
-    if isinstance(files, grub_tree.GrubTree):
+    if isinstance(files, tree.WithSubvolumes):
         places += [files.below(folder) for folder in _SUBVOLUMES]
     return next((some for some in places if _is_root(some)), None)
 
@@ -136,7 +163,8 @@ def _is_root(files: tree.Tree) -> bool:
 
 def _read(disk: volumes.Disk, root: volumes.Volume, base: tree.Tree) -> System:
     mounts = tuple(_fstab(tree.text(base, '/etc/fstab')))
-    trees = {'/': base}
+    subvolume = base.prefix if isinstance(base, tree.WithSubvolumes) else ''
+    places = {'/': Place(root, subvolume, base)}
     for mount in mounts:
         volume = named(disk, mount.what)
         if (
@@ -147,15 +175,15 @@ def _read(disk: volumes.Disk, root: volumes.Volume, base: tree.Tree) -> System:
         ):
             continue
         if (some := volume.files()) is not None:
-            trees[mount.where] = some
-    files = joined.JoinedTree(trees)
+            places[mount.where] = Place(volume, '', some)
+    files = joined.JoinedTree(
+        {point: place.files for point, place in places.items()}
+    )
     release = _assignments(
         tree.text(files, '/etc/os-release')
         or tree.text(files, '/usr/lib/os-release')
     )
-    entry = menu.default(
-        files, base.prefix if isinstance(base, grub_tree.GrubTree) else ''
-    )
+    entry = menu.default(files, subvolume)
     kernels = tuple(
         sorted(
             files.names(modules.FOLDER) or files.names('/lib/modules'),
@@ -169,6 +197,7 @@ def _read(disk: volumes.Disk, root: volumes.Volume, base: tree.Tree) -> System:
     return System(
         disk=disk,
         root=root,
+        places=places,
         files=files,
         identifier=identifier.strip(),
         title=release.get('PRETTY_NAME', 'an unknown Linux'),
@@ -179,6 +208,21 @@ def _read(disk: volumes.Disk, root: volumes.Volume, base: tree.Tree) -> System:
         mounts=mounts,
         interfaces=_interfaces(files),
     )
+
+
+def by_bus(what: str) -> bool:
+    """Return whether another machine has another name for a device."""
+    return what.startswith(_BY_BUS)
+
+
+def is_device(what: str) -> bool:
+    """Return whether a field of fstab names something on a disk."""
+    return what.startswith(('UUID=', 'LABEL=', 'PARTUUID=', '/dev/'))
+
+
+def optional(options: Iterable[str]) -> bool:
+    """Return whether the OS starts without a line of fstab."""
+    return not _OPTIONAL.isdisjoint(options)
 
 
 def named(disk: volumes.Disk, what: str) -> volumes.Volume | None:

@@ -10,6 +10,7 @@ import dataclasses
 import enum
 import pathlib
 import tempfile
+import typing
 from collections.abc import Callable
 from typing import Protocol
 
@@ -62,6 +63,40 @@ class Tree(Protocol):
         """Copy a file's content out.
 
         :raises FileNotFoundError: no file is there.
+        """
+
+
+@typing.runtime_checkable
+class WithSubvolumes(Tree, Protocol):
+    """A file system whose root may be a folder of it.
+
+    :ivar prefix: that folder, without a slash at its end; '' for the top.
+    """
+
+    prefix: str
+
+    def below(self, prefix: str) -> Tree:
+        """Return the same file system with a folder as its root."""
+
+
+@typing.runtime_checkable
+class Editor(Tree, Protocol):
+    """A file system that is changed."""
+
+    def write(self, path: str, source: pathlib.Path) -> None:
+        """Put a file's content at a path.
+
+        A file that is there keeps its owner and mode; a new one is root's,
+        0644. Folders on the way are made, 0755.
+
+        :raises NoRoom: the file system is full; it is as it was before.
+        :raises NotEditable: nothing here changes this file system.
+        """
+
+    def write_tree(self, path: str, source: pathlib.Path) -> None:
+        """Put files and folders below a new folder; raises as `write`.
+
+        :param source: a folder of plain files and folders.
         """
 
 

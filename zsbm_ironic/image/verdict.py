@@ -8,10 +8,19 @@ only where each thing that a boot needs was seen.
 
 import dataclasses
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from zsbm_ironic.image import (
+    firmware_files,
+    kits,
+    modules,
+    nic_names,
+    system,
+    tree,
+    volumes,
+)
 from zsbm_ironic.image import hardware as hardware_types
-from zsbm_ironic.image import modules, system, tree, volumes
 
 
 class Level(enum.IntEnum):
@@ -53,24 +62,35 @@ class Verdict:
     def level(self) -> Level:
         return max((one.level for one in self.findings), default=Level.FIT)
 
+    @property
+    def keys(self) -> frozenset[str]:
+        """Keys of all findings."""
+        return frozenset(one.key for one in self.findings)
 
-_FALLBACK = {
-    'x86_64': 'BOOTX64.EFI',
-    'aarch64': 'BOOTAA64.EFI',
-    'riscv64': 'BOOTRISCV64.EFI',
-    'loongarch64': 'BOOTLOONGARCH64.EFI',
-}
-_FILESYSTEM_MODULES = {
-    'ext2': 'ext4',
-    'ext3': 'ext4',
-    'ext4': 'ext4',
-    'xfs': 'xfs',
-    'btrfs': 'btrfs',
-}
-# What a kernel names a disk by; another machine names it otherwise.
-_BY_BUS = ('/dev/vd', '/dev/sd', '/dev/xvd', '/dev/hd', '/dev/nvme')
-_OPTIONAL = frozenset({'nofail', 'noauto'})
-_CONVERT = 'a conversion (not in this release)'
+    def data(self) -> dict[str, Any]:
+        """Return it as JSON-like data."""
+        return {
+            'verdict': self.level.name.lower(),
+            'findings': [
+                {**dataclasses.asdict(one), 'level': one.level.name.lower()}
+                for one in self.findings
+            ],
+        }
+
+
+def from_data(data: Mapping[str, Any]) -> Verdict:
+    """Return what `Verdict.data` made data of."""
+    return Verdict(
+        tuple(
+            Finding(**{**one, 'level': Level[one['level'].upper()]})
+            for one in data['findings']
+        )
+    )
+
+
+# Findings that say no more than that nobody can look inside.
+UNKNOWN = frozenset({'encrypted', 'windows', 'no-system', 'no-menu'})
+_CONVERT = 'zsbm-image convert'
 
 
 def of_disk(
@@ -139,7 +159,7 @@ def _loader(
     found: system.System, hardware: hardware_types.Hardware
 ) -> Iterator[Finding]:
     if hardware.firmware is hardware_types.Firmware.BIOS:
-        if not _has_bios_loader(found.disk):
+        if not firmware_files.has_bios_loader(found.disk):
             yield Finding(
                 Level.UNFIT,
                 'no-bios-loader',
@@ -157,9 +177,9 @@ def _loader(
         )
         return
     files = esp.files()
-    name = _FALLBACK[hardware.architecture]
-    if files is None or not any(
-        _named(files, folder, name) for folder in _folders(files)
+    name = firmware_files.FALLBACK[hardware.architecture]
+    if files is None or not firmware_files.has_fallback(
+        files, hardware.architecture
     ):
         yield Finding(
             Level.UNFIT,
@@ -168,44 +188,6 @@ def _loader(
             'boot entry in the memory of a VM does not come along',
             f'{_CONVERT} adds it',
         )
-
-
-def _folders(files: tree.Tree) -> list[str]:
-    """Return \\EFI\\BOOT in whatever case it is written."""
-    return [
-        f'/{first}/{second}'
-        for first in files.names('/')
-        if first.upper() == 'EFI'
-        for second in files.names(f'/{first}')
-        if second.upper() == 'BOOT'
-    ]
-
-
-def _named(files: tree.Tree, folder: str, name: str) -> bool:
-    return any(one.upper() == name for one in files.names(folder))
-
-
-def _has_bios_loader(disk: volumes.Disk) -> bool:
-    """Look for GRUB in the first sector and for its core behind it.
-
-    boot.img has its name in it, and 0x5C holds the core's sector
-    (include/grub/i386/pc/boot.h); on a GPT the core is in a partition.
-    """
-    with disk.image.open('rb') as source:
-        first = source.read(512)
-        if len(first) < 512 or first[510:] != b'\x55\xaa':
-            return False
-        if b'GRUB' not in first[:440]:
-            return False
-        sector = int.from_bytes(first[0x5C:0x64], 'little')
-        source.seek(sector * volumes.SECTOR)
-        core = source.read(volumes.SECTOR)
-    if sector == 0 or not core.strip(b'\0'):
-        return False
-    if disk.table != 'gpt':
-        return True
-    place = disk.bios_boot()
-    return place is not None and place.start_bytes == sector * volumes.SECTOR
 
 
 def _kernel(
@@ -239,10 +221,10 @@ def _kernel(
         return
     if entry.initramfs and found.initramfs is None:
         yield Finding(
-            Level.UNFIT,
+            Level.REFUSE,
             'no-initramfs-file',
             f'{entry.written_in} names an initramfs that is not there',
-            f'{_CONVERT} makes one',
+            'make it in the VM (update-initramfs -c -k all; dracut -f)',
         )
         return
     yield from _drivers(found, drivers, hardware)
@@ -260,17 +242,17 @@ def _drivers(
             absent.append(modalias)
         elif not driver.builtin and not _early(found, drivers, driver.names):
             not_early.append('/'.join(sorted(driver.names)))
-    wanted = _FILESYSTEM_MODULES.get(found.root.kind)
+    wanted = modules.FILESYSTEMS.get(found.root.kind)
     if wanted and wanted not in drivers.builtin:
         if not _early(found, drivers, frozenset({wanted})):
             not_early.append(wanted)
     if absent:
         yield Finding(
-            Level.UNFIT,
+            Level.UNFIT if _has_kit(found) else Level.REFUSE,
             'no-disk-driver',
             f'its kernel {drivers.release} has no driver for the disk '
             f'({", ".join(absent)})',
-            f'{_CONVERT} adds a kernel for hardware from a kit',
+            _kernel_remedy(found),
         )
     if not_early:
         yield Finding(
@@ -280,6 +262,16 @@ def _drivers(
             f'{", ".join(not_early)}',
             f'{_CONVERT} adds it',
         )
+
+
+def _has_kit(found: system.System) -> bool:
+    return kits.known(found.identifier, found.architecture or '')
+
+
+def _kernel_remedy(found: system.System) -> str:
+    if _has_kit(found):
+        return f'{_CONVERT} adds a kernel for hardware'
+    return 'install a kernel for hardware in the image'
 
 
 def _early(
@@ -305,12 +297,12 @@ def _root(found: system.System) -> Iterator[Finding]:
     root = entry.parameter('root')
     if root is None:
         yield Finding(
-            Level.UNFIT,
+            Level.REFUSE,
             'no-root',
             f'{entry.written_in} does not say what the root file system is',
-            f'{_CONVERT} writes its UUID there',
+            'make the menu anew in the VM (update-grub; grub2-mkconfig)',
         )
-    elif root.startswith(_BY_BUS):
+    elif system.by_bus(root):
         yield Finding(
             Level.UNFIT,
             'root-by-bus',
@@ -329,11 +321,11 @@ def _root(found: system.System) -> Iterator[Finding]:
 
 def _mounts(found: system.System) -> Iterator[Finding]:
     for mount in found.mounts:
-        if _OPTIONAL & set(mount.options):
+        if system.optional(mount.options):
             continue
-        by_bus = mount.what.startswith(_BY_BUS)
+        by_bus = system.by_bus(mount.what)
         absent = (
-            mount.what.startswith(('UUID=', 'LABEL=', 'PARTUUID=', '/dev/'))
+            system.is_device(mount.what)
             and system.named(found.disk, mount.what) is None
         )
         if by_bus or absent:
@@ -366,32 +358,22 @@ def _network(
             'no-nic-driver',
             f'its kernel {found.modules.release} has no driver for '
             f'{", ".join(absent)}: it boots without this network',
-            f'{_CONVERT} adds a kernel for hardware from a kit',
+            _kernel_remedy(found),
         )
-    entry = found.boots
-    if not found.interfaces or entry is None:
-        return
-    old_names = entry.parameter('net.ifnames') == '0'
-    fixed = [
-        name
-        for name in found.interfaces
-        if not any(mark in name for mark in '*?!')
-        and not (old_names and name.startswith('eth'))
-    ]
-    if fixed:
+    if names := nic_names.lost(found, hardware):
         yield Finding(
             Level.WARN,
             'nic-names',
-            f'its network settings name {", ".join(fixed)}, and a server '
+            f'its network settings name {", ".join(names)}, and a server '
             'names its interfaces by their slots',
-            f'{_CONVERT} and a deploy give the interfaces these names by MAC',
+            f'{_CONVERT} gives the interfaces these names, told their MACs',
         )
 
 
 def _size(
     found: system.System, hardware: hardware_types.Hardware
 ) -> Iterator[Finding]:
-    size = found.disk.image.stat().st_size
+    size = found.disk.size_bytes
     if hardware.disk_bytes is not None and size > hardware.disk_bytes:
         yield Finding(
             Level.REFUSE,

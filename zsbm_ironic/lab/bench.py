@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from zsbm_ironic import machine as machine_room
-from zsbm_ironic.common import artifacts, exception, process
-from zsbm_ironic.lab import daemon, ironic, layout, machines, private
+from zsbm_ironic.common import artifacts, exception, process, whole_file
+from zsbm_ironic.lab import daemon, ironic, layout, machines
 from zsbm_ironic.lab.emulator import client as clients
 from zsbm_ironic.lab.emulator import config
 from zsbm_ironic.lab.images import os_image
@@ -50,7 +50,7 @@ def prepare(
     document = _configuration(machine, folder, disks)
     document['machine']['accelerator'] = speed
     path = folder / 'emulator.json'
-    private.write(path, json.dumps(document, indent=2), own=OWN)
+    whole_file.write(path, json.dumps(document, indent=2), own=OWN)
     ready = config.load(path).ready_path
     return daemon.Daemon(
         emulator_name(machine),

@@ -12,8 +12,8 @@ import secrets
 import shutil
 import socket
 
-from zsbm_ironic.common import process
-from zsbm_ironic.lab import daemon, ironic, layout, network, private
+from zsbm_ironic.common import process, whole_file
+from zsbm_ironic.lab import daemon, ironic, layout, network
 from zsbm_ironic.lab import exception as lab_exception
 
 SERVER = pathlib.Path('/usr/sbin/mariadbd')
@@ -196,5 +196,5 @@ def _accepts(path: pathlib.Path) -> bool:
 
 def _password(path: pathlib.Path) -> str:
     if not path.exists():
-        private.write(path, secrets.token_hex(16))
+        whole_file.write(path, secrets.token_hex(16))
     return path.read_text()

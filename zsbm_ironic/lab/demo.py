@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from zsbm_ironic.common import exception, process
+from zsbm_ironic.common import exception, process, whole_file
 from zsbm_ironic.lab import (
     bench,
     ironic,
@@ -24,7 +24,6 @@ from zsbm_ironic.lab import (
     lifecycle,
     machines,
     network,
-    private,
 )
 from zsbm_ironic.lab import exception as lab_exception
 from zsbm_ironic.lab.images import os_image
@@ -117,7 +116,7 @@ class Server:
         """
         node = self.stock_enrolment() if stock else self.enrolment()
         path = self.folder / 'server.json'
-        private.write(path, json.dumps({'nodes': [node]}, indent=2))
+        whole_file.write(path, json.dumps({'nodes': [node]}, indent=2))
         self.baremetal('create', str(path))
 
     def enrolment(self) -> dict[str, object]:

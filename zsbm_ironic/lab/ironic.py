@@ -16,8 +16,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from zsbm_ironic.common import process
-from zsbm_ironic.lab import daemon, layout, network, private
+from zsbm_ironic.common import process, whole_file
+from zsbm_ironic.lab import daemon, layout, network
 from zsbm_ironic.lab.images import ramdisk
 
 # A list is an option that is given several times.
@@ -270,7 +270,7 @@ def write_config(
         for name, value in values.items():
             several = [value] if isinstance(value, str) else value
             lines += [f'{name} = {one}' for one in several]
-    private.write(path, '\n'.join(lines) + '\n', mode=0o640, own=own)
+    whole_file.write(path, '\n'.join(lines) + '\n', mode=0o640, own=own)
 
 
 def folder(path: pathlib.Path, own: tuple[int, int], mode: int) -> None:

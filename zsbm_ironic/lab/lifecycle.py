@@ -16,7 +16,7 @@ import signal
 from typing import Any
 
 import zsbm_ironic
-from zsbm_ironic.common import artifacts, process, progress
+from zsbm_ironic.common import artifacts, process, progress, whole_file
 from zsbm_ironic.lab import (
     bench,
     cluster,
@@ -97,15 +97,20 @@ class Lab:
 
     def declared(self) -> list[machines.Declaration]:
         """Return the machines of this lab."""
-        return machines.load(self._machines_file(), self.folders.state)
+        return machines.load(self._declared_in(), self.folders.state)
 
     def machine_names(self) -> list[str]:
         """Return the names of its machines; needs no rights, makes nothing."""
-        return machines.names(self._machines_file())
+        return machines.names(self._declared_in())
 
-    def _machines_file(self) -> pathlib.Path | None:
-        source = (self.plan() or Plan()).machines_file
-        return pathlib.Path(source) if source else None
+    def _declared_in(self) -> pathlib.Path | None:
+        plan = self.plan() or Plan()
+        return self._machines_file if plan.machines_file else None
+
+    @property
+    def _machines_file(self) -> pathlib.Path:
+        """The lab's own copy: that of the user may go before the lab."""
+        return self.folders.state / 'machines.toml'
 
     def built(self) -> Built:
         """Return ramdisk and loaders, built where missing.
@@ -287,11 +292,26 @@ class Lab:
                 what=f'this lab is {present}; take it away with '
                 '`zsbm-lab down --wipe` first',
             )
+        self.keep(plan)
+
+    def keep(self, plan: Plan) -> None:
+        """Write down what this lab is, for all commands that follow.
+
+        :raises LabSettingInvalid: its machines are not as documented.
+        """
+        given = (
+            pathlib.Path(plan.machines_file) if plan.machines_file else None
+        )
+        machines.names(given)
         self.folders.state.mkdir(parents=True, exist_ok=True)
         self.folders.state.chmod(0o755)
-        draft = self._plan_file.with_suffix('.new')
-        draft.write_text(json.dumps(dataclasses.asdict(plan)))
-        draft.rename(self._plan_file)
+        if given:
+            whole_file.write(
+                self._machines_file, given.read_bytes(), mode=0o644
+            )
+        whole_file.write(
+            self._plan_file, json.dumps(dataclasses.asdict(plan)), mode=0o644
+        )
 
     def _displace(self) -> None:
         """Take the network over from another lab, if that one is dead.

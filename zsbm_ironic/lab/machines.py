@@ -15,8 +15,9 @@ import secrets
 import tomllib
 from typing import Any
 
+from zsbm_ironic.common import whole_file
 from zsbm_ironic.lab import exception as lab_exception
-from zsbm_ironic.lab import layout, private
+from zsbm_ironic.lab import layout
 from zsbm_ironic.machine import spec
 
 DEFAULTS = importlib.resources.files('zsbm_ironic.lab') / 'machines.toml'
@@ -163,5 +164,5 @@ def _passwords(path: pathlib.Path, names: list[str]) -> dict[str, str]:
             name: secrets.token_urlsafe(PASSWORD_BYTES) for name in missing
         }
         path.parent.mkdir(parents=True, exist_ok=True)
-        private.write(path, json.dumps(known))
+        whole_file.write(path, json.dumps(known))
     return known

@@ -17,7 +17,7 @@ import signal
 import time
 from collections.abc import Iterator
 
-from zsbm_ironic.common import process
+from zsbm_ironic.common import process, whole_file
 from zsbm_ironic.machine import accelerator, command, firmware, qmp
 from zsbm_ironic.machine import exception as machine_exception
 from zsbm_ironic.machine import spec as specs
@@ -141,7 +141,7 @@ class Machine:
                             filename=path,
                             format='raw',
                         )
-            _replace(self._media_file, path or '')
+            whole_file.write(self._media_file, path or '')
 
     def start(self) -> None:
         """Power on; nothing happens when it is on already.
@@ -167,7 +167,9 @@ class Machine:
                 ),
                 timeout_s=_START_TIMEOUT_S,
             )
-            _replace(self._last_pid_file, self.spec.pid_file.read_text())
+            whole_file.write(
+                self._last_pid_file, self.spec.pid_file.read_text()
+            )
             if choice.once is not None:
                 # The firmware has its list already: what is set now counts
                 # from the next reset on.
@@ -273,7 +275,7 @@ class Machine:
                 )
 
     def _store_boot(self, choice: BootChoice) -> None:
-        _replace(
+        whole_file.write(
             self._boot_file,
             json.dumps(
                 {
@@ -318,9 +320,3 @@ def _set_index(monitor: qmp.Monitor, name: str, index: int) -> None:
         property='bootindex',
         value=index,
     )
-
-
-def _replace(path: pathlib.Path, text: str) -> None:
-    partial = path.with_name(f'.{path.name}.new')
-    partial.write_text(text)
-    partial.replace(path)

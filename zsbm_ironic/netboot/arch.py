@@ -11,11 +11,10 @@ than the registry's correction calls x86-64 UEFI 9 (EBC), so 9 means it too.
 """
 
 import dataclasses
-import os
 import pathlib
 from collections.abc import Mapping
 
-from zsbm_ironic.common import exception
+from zsbm_ironic.common import exception, whole_file
 
 DIRECTORY = 'zsbm-loaders'
 
@@ -90,8 +89,5 @@ def place_loaders(
         target = root / architecture.path
         if target.is_file() and target.read_bytes() == content:
             continue
-        draft = target.with_name(f'.{target.name}.{os.getpid()}')
-        draft.write_bytes(content)
-        draft.chmod(0o644)
-        draft.replace(target)
+        whole_file.write(target, content, mode=0o644)
     return absent

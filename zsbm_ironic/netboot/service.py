@@ -22,7 +22,7 @@ from oslo_config import cfg
 from oslo_log import log as oslo_logging
 
 from zsbm_ironic import conf as zsbm_conf
-from zsbm_ironic.common import exception
+from zsbm_ironic.common import exception, whole_file
 from zsbm_ironic.netboot import (
     desired,
     dnsmasq,
@@ -142,9 +142,7 @@ class Service:
         target = self._own.run_dir / name
         if target.exists() and target.read_text() == text:
             return False
-        draft = target.with_name(f'.{name}')
-        draft.write_text(text)
-        draft.replace(target)
+        whole_file.write(target, text, mode=0o644)
         return True
 
     def _tick(self) -> None:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Container, Mapping
 from typing import Any
 
-from zsbm_ironic.common import exception
+from zsbm_ironic.common import exception, whole_file
 from zsbm_ironic.netboot import timeline
 
 HEARTBEAT = 'service.json'
@@ -72,11 +72,11 @@ class Reporter:
 
     def beat(self, heartbeat: Heartbeat) -> None:
         """Write the heartbeat."""
-        target = self._directory / HEARTBEAT
-        draft = self._directory / f'.{HEARTBEAT}'
-        draft.write_text(json.dumps(dataclasses.asdict(heartbeat)))
-        draft.chmod(0o640)
-        draft.replace(target)
+        whole_file.write(
+            self._directory / HEARTBEAT,
+            json.dumps(dataclasses.asdict(heartbeat)),
+            mode=0o640,
+        )
 
     def event(self, event: timeline.Event) -> None:
         """Keep an event of the MAC that it names."""

@@ -15,6 +15,8 @@ import pathlib
 import re
 from collections.abc import Iterable
 
+from zsbm_ironic.common import whole_file
+
 LOG = logging.getLogger(__name__)
 
 SOURCES = ('bmc', 'dhcp', 'tftp', 'http', 'agent', 'conductor')
@@ -141,7 +143,4 @@ class Timeline:
         lines = path.read_text(errors='replace').splitlines(keepends=True)
         if len(lines) <= self.limit * 3 // 2:
             return
-        draft = path.with_name(f'.{path.name}')
-        draft.write_text(''.join(lines[-self.limit :]))
-        draft.chmod(0o640)
-        draft.replace(path)
+        whole_file.write(path, ''.join(lines[-self.limit :]), mode=0o640)

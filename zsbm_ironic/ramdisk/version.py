@@ -8,10 +8,13 @@ conductor needs something new of it, not at every upgrade.
 
 1.0
     Reports its version; adds a boot report to the logs of a ramdisk.
+1.1
+    Step adapt_image, with GRUB, shim and mtools in the ramdisk; inspection
+    keeps what an image is judged by.
 """
 
 MANAGER_NAME = 'zsbm'
-IN_BAND_VERSION = '1.0'
+IN_BAND_VERSION = '1.1'
 
 
 def parse(text: str) -> tuple[int, ...]:

@@ -150,13 +150,18 @@ def _check(arguments: argparse.Namespace) -> int:
     from zsbm_ironic.status import (
         api,
         checks_conductor,
+        checks_image,
         checks_netboot,
         checks_node,
         findings,
     )
 
     conf, _files = _configuration(arguments)
-    checks = [*checks_conductor.CHECKS, *checks_netboot.CHECKS]
+    checks = [
+        *checks_conductor.CHECKS,
+        *checks_netboot.CHECKS,
+        *checks_image.CHECKS,
+    ]
     found = [finding for check in checks for finding in check(conf)]
     if arguments.node:
         node = api.node(api.connect(), arguments.node)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`.. benchmark:: NAME`: table and plot of benchmarks/results/NAME.json.
 
-Both are made when the documents are built, from what was measured and by the
-module that the benchmark itself prints with.
+`.. conversions:: NAME` is a table alone. All are made when the documents are
+built, from what was measured and by the module that the benchmark itself
+prints with.
 """
 
 import json
@@ -16,7 +17,7 @@ from sphinx.application import Sphinx
 from sphinx.util import docutils
 from zsbm_reference import FOLDER, TOP, table
 
-from benchmarks import comparison
+from benchmarks import comparison, conversions
 
 RESULTS = TOP / 'benchmarks' / 'results'
 WAYS = {'stock': 'upstream', 'zsbm': 'zsbm'}
@@ -80,7 +81,30 @@ class Benchmark(docutils.SphinxDirective):
         )
 
 
+class Conversions(docutils.SphinxDirective):
+    """`.. conversions:: image-convert`: what conversions took."""
+
+    required_arguments = 1
+
+    def run(self) -> list[Any]:
+        """Return the nodes of the table."""
+        source = RESULTS / f'{self.arguments[0]}.json'
+        self.env.note_dependency(str(source))
+        if not source.exists():
+            return self.parse_text_to_nodes('Not measured yet.\n')
+        document = json.loads(source.read_text())
+        runs = [conversions.Run(**entry) for entry in document['runs']]
+        head, *rows = conversions.table(runs)
+        rounds = len({run.round for run in runs})
+        return self.parse_text_to_nodes(
+            f'Medians of {rounds} rounds; a ratio is the median of the '
+            'ratios of the rounds, with the smallest and the largest beside '
+            'it.\n\n' + table(head, rows)
+        )
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx."""
     app.add_directive('benchmark', Benchmark)
+    app.add_directive('conversions', Conversions)
     return {'parallel_read_safe': True}

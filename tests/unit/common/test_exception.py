@@ -72,7 +72,10 @@ class ExceptionTest(testtools.TestCase):
             self.assertRegex(module.__doc__ or '', rf'\b{cls.__name__}\b')
 
     def test_messages_differ(self) -> None:
-        templates = [cls.template for cls in self.classes]
+        # A narrower error may say what the wider one says.
+        templates = [
+            cls.template for cls in self.classes if 'template' in vars(cls)
+        ]
         self.assertEqual(len(templates), len(set(templates)))
 
     def test_error_without_a_field_of_its_template_is_a_bug(self) -> None:

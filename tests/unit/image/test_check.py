@@ -2,115 +2,33 @@
 """`zsbm-image check` on real file systems with a made-up OS in them."""
 
 import contextlib
-import gzip
 import io
 import json
 import pathlib
-import shutil
-import struct
 import sys
 
 import fixtures
 import testtools
 
+from tests.unit.image import made_up
 from zsbm_ironic.common import process
-from zsbm_ironic.image import cli, grub_tree, hardware, initramfs, menu
-from zsbm_ironic.lab.images import disk, newc
-
-RELEASE = '6.1.0-9-amd64'
-UUID = '6f5ad4a2-3f0f-4f60-9a52-3ad1c3c8f6a1'
-MODULES = {
-    'ahci': 'pci:v*d*sv*sd*bc01sc06i01*',
-    'sd_mod': 'scsi:t-0x00*',
-    'e1000e': 'pci:v00008086d000010D3sv*sd*bc*sc*i*',
-}
-
-
-def kernel(release: str = RELEASE) -> bytes:
-    """Return what an x86 kernel says of itself, and no code."""
-    head = bytearray(0x400)
-    head[0x202:0x206] = b'HdrS'
-    struct.pack_into('<H', head, 0x20E, 0x100)
-    return bytes(head[:0x300]) + f'{release} (who)\0'.encode()
-
-
-class Image:
-    """A disk with an OS: good on BIOS with SATA unless told otherwise."""
-
-    def __init__(self, folder: pathlib.Path) -> None:
-        self.folder = folder
-        self.files: dict[str, bytes] = {
-            'etc/os-release': b'ID=debian\nVERSION_ID="12"\n',
-            'etc/fstab': f'UUID={UUID} / ext4 defaults 0 1\n'.encode(),
-            'bin/sh': b'\x7fELF'.ljust(18, b'\0') + struct.pack('<H', 0x3E),
-            'boot/vmlinuz': kernel(),
-            'boot/grub/grub.cfg': (
-                "menuentry 'Debian' {\n"
-                f'  linux /boot/vmlinuz root=UUID={UUID} ro\n'
-                '  initrd /boot/initrd.img\n}\n'
-            ).encode(),
-        }
-        self.drivers = dict(MODULES)
-        self.early = {'ahci', 'sd_mod', 'ext4'}
-        self.loader = True
-
-    def write(self) -> pathlib.Path:
-        root = self.folder / 'root'
-        modules = f'lib/modules/{RELEASE}'
-        names = sorted({*self.drivers, 'ext4'})
-        tables = {
-            'modules.alias': ''.join(
-                f'alias {pattern} {name}\n'
-                for name, pattern in self.drivers.items()
-            ),
-            'modules.dep': ''.join(f'kernel/{name}.ko:\n' for name in names),
-            'modules.builtin': '',
-        }
-        files = self.files | {
-            f'{modules}/{name}': text.encode() for name, text in tables.items()
-        }
-        files.setdefault('boot/initrd.img', self.initramfs())
-        for name, content in files.items():
-            path = root / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        image = self.folder / 'disk.raw'
-        with image.open('wb') as sink:
-            sink.truncate(24 * disk.MIB)
-        process.run(
-            ['sfdisk', '-q', image],
-            timeout_s=30,
-            stdin='label: dos\nstart=2048, type=83\n',
-        )
-        part = self.folder / 'part'
-        process.run(
-            ['mke2fs', '-q', '-F', '-t', 'ext4', '-U', UUID]
-            + ['-d', root, part, '20M'],
-            timeout_s=30,
-        )
-        disk.copy_sparse(part, image, disk.MIB)
-        if self.loader:
-            boot = b'\x90' * 0x180 + b'GRUB'.ljust(0x80, b'\0')
-            disk.embed(image, boot, b'core' * 200, 1)
-        shutil.rmtree(root)
-        return image
-
-    def initramfs(self) -> bytes:
-        sink = io.BytesIO()
-        archive = newc.Writer(sink)
-        for name in sorted(self.early):
-            place = f'usr/lib/modules/{RELEASE}/kernel/{name}.ko'
-            archive.add(place, 0o100644, b'code')
-        archive.close()
-        return gzip.compress(sink.getvalue())
+from zsbm_ironic.image import (
+    cli,
+    grub_tree,
+    hardware,
+    initramfs,
+    menu,
+    newc,
+)
+from zsbm_ironic.lab.images import disk
 
 
 class MenuTest(testtools.TestCase):
     def test_paths_count_from_the_top_of_the_file_system(self) -> None:
         folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
-        image = Image(folder)
+        image = made_up.Image(folder)
         image.files = {
-            '@rootfs/boot/vmlinuz': kernel(),
+            '@rootfs/boot/vmlinuz': made_up.kernel(),
             '@rootfs/boot/grub/grub.cfg': (
                 b"menuentry 'Debian' {\n"
                 b'  linux /@rootfs/boot/vmlinuz root=/dev/sda1\n'
@@ -129,7 +47,7 @@ class CheckTest(testtools.TestCase):
     def setUp(self) -> None:
         super().setUp()
         self.folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
-        self.image = Image(self.folder)
+        self.image = made_up.Image(self.folder)
 
     def check(self, *words: str) -> tuple[int, dict[str, list[str]]]:
         """Return the exit status, and the keys found by hardware."""
@@ -144,7 +62,7 @@ class CheckTest(testtools.TestCase):
             for name, found in json.loads(said.getvalue())['verdicts'].items()
         }
 
-    def assertFinds(  # noqa: N802
+    def assertFinds(
         self, status: int, *keys: str, on: str = 'bios-sata'
     ) -> None:
         self.assertEqual(
@@ -176,7 +94,7 @@ class CheckTest(testtools.TestCase):
     def test_disk_by_bus(self) -> None:
         menu = self.image.files['boot/grub/grub.cfg']
         self.image.files['boot/grub/grub.cfg'] = menu.replace(
-            f'UUID={UUID}'.encode(), b'/dev/vda1'
+            f'UUID={made_up.UUID}'.encode(), b'/dev/vda1'
         )
         self.image.files['etc/fstab'] = (
             b'/dev/vda1 / ext4 defaults 0 1\n'
@@ -219,7 +137,7 @@ class CheckTest(testtools.TestCase):
     def test_broken_initramfs(self) -> None:
         good = self.image.initramfs()
         for bad in (good[:-20], b'MZ' + bytes(99), b'070701' + b'z' * 200):
-            self.image = Image(self.folder)
+            self.image = made_up.Image(self.folder)
             (self.folder / 'disk.raw').unlink(missing_ok=True)
             self.image.files['boot/initrd.img'] = bad
             path = self.image.write()
@@ -276,13 +194,13 @@ class InitramfsTest(testtools.TestCase):
         archive = newc.Writer(early)
         archive.add('kernel/x86/microcode/a.bin', 0o100644, b'x' * 37)
         archive.close()
-        main = Image(folder).initramfs()
+        main = made_up.Image(folder).initramfs()
         path = folder / 'initramfs'
         path.write_bytes(early.getvalue() + bytes(900) + main + main)
         found = initramfs.contents(path)
         self.assertIn('kernel/x86/microcode/a.bin', found.names)
-        self.assertTrue(found.has(RELEASE, 'ahci'))
-        self.assertFalse(found.has(RELEASE, 'nvme'))
+        self.assertTrue(found.has(made_up.RELEASE, 'ahci'))
+        self.assertFalse(found.has(made_up.RELEASE, 'nvme'))
 
 
 class HardwareTest(testtools.TestCase):

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which kinds of lab there are."""
+"""Which kinds of lab there are, and what is kept of one."""
 
+import dataclasses
+import pathlib
+
+import fixtures
 import testtools
 
+from zsbm_ironic.common import progress
 from zsbm_ironic.lab import exception as lab_exception
-from zsbm_ironic.lab import lifecycle
+from zsbm_ironic.lab import layout, lifecycle
 
 
 class PlanTest(testtools.TestCase):
@@ -24,3 +29,33 @@ class PlanTest(testtools.TestCase):
             conductors=2,
         )
         self.assertIn('one conductor', str(error))
+
+
+class KeptTest(testtools.TestCase):
+    def setUp(self):
+        super().setUp()
+        folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        self.declared = folder / 'rack.toml'
+        self.lab = lifecycle.Lab(
+            dataclasses.replace(
+                layout.Layout.from_environment(), state=folder / 'lab'
+            ),
+            progress.Progress(),
+        )
+
+    def test_machines_stay_known_without_their_file(self):
+        self.declared.write_text('[[machine]]\nname = "rack-1"\n')
+        plan = lifecycle.Plan(machines_file=str(self.declared))
+        self.lab.keep(plan)
+        self.declared.unlink()
+        self.assertEqual(['rack-1'], self.lab.machine_names())
+        self.assertEqual(plan, self.lab.plan())
+
+    def test_a_file_that_is_none_leaves_no_lab(self):
+        self.declared.write_text('no TOML')
+        self.assertRaises(
+            lab_exception.LabSettingInvalid,
+            self.lab.keep,
+            lifecycle.Plan(machines_file=str(self.declared)),
+        )
+        self.assertIsNone(self.lab.plan())

@@ -19,14 +19,19 @@ class RowsTest(testtools.TestCase):
             rows.of_test('tests.e2e.test_faults.FaultsTest.test_no_image'),
             rows.of_test('tests.e2e.test_cycle.CycleTest.test_uefi'),
         ]
-        titles = [row.title for row in rows.chosen(some, 'faults')]
+        titles = [row.title for row in rows.chosen(some, ['faults'])]
         self.assertEqual(['faults/bmc_off', 'faults/no_image'], titles)
-        titles = [row.title for row in rows.chosen(some, 'cycle/uefi')]
+        titles = [row.title for row in rows.chosen(some, ['cycle/uefi'])]
         self.assertEqual(['cycle/uefi'], titles)
+        both = rows.chosen(some, ['cycle', 'faults/no_image', 'cycle/uefi'])
+        self.assertEqual(
+            ['cycle/uefi', 'faults/no_image'], [row.title for row in both]
+        )
+        self.assertEqual(some, rows.chosen(some, []))
 
     def test_unknown_row_is_an_error_that_names_the_groups(self) -> None:
         some = [rows.of_test('tests.e2e.test_cycle.CycleTest.test_uefi')]
-        error = self.assertRaises(ValueError, rows.chosen, some, 'cycles')
+        error = self.assertRaises(ValueError, rows.chosen, some, ['cycles'])
         self.assertIn('the groups are cycle', str(error))
 
     def test_tests_are_those_that_the_runner_finds(self) -> None:

@@ -88,7 +88,7 @@ class Scrape(test_base.BaseTestCase):
     def _scrape(self):
         port = self._serve().port
         url = f'http://127.0.0.1:{port}/metrics'
-        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310
+        with urllib.request.urlopen(url, timeout=10) as answer:
             return samples(answer.read().decode())
 
     def test_units_become_metrics(self):

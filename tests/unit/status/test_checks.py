@@ -15,6 +15,7 @@ from tests.unit.status import base
 from zsbm_ironic.netboot import status as netboot_status
 from zsbm_ironic.status import (
     checks_conductor,
+    checks_image,
     checks_netboot,
     checks_node,
     findings,
@@ -30,6 +31,37 @@ class CheckTestCase(base.StatusTestCase):
 
     def said(self) -> str:
         return findings.as_text(self.found)
+
+
+class ImageTest(CheckTestCase):
+    def kits(self, kit_dir: str) -> str:
+        return (
+            f'[deploy]\nhttp_root = {self.folder}\n'
+            f'[zsbm_image]\nkit_dir = {kit_dir}\n'
+        )
+
+    def test_no_kernels(self) -> None:
+        text = f'[deploy]\nhttp_root = {self.folder}\n'
+        self.assertEqual(['OK'], self.levels(checks_image.kits, text))
+
+    def test_a_folder_that_nobody_serves(self) -> None:
+        self.assertEqual(
+            ['FAIL'], self.levels(checks_image.kits, self.kits('/srv/kits'))
+        )
+        self.assertIn('/srv/kits', self.said())
+
+    def test_a_kernel_that_is_gone(self) -> None:
+        text = '{"file": "a.kit", "sha256": "", "size_bytes": 1}'
+        folder = self.folder / 'kits'
+        folder.mkdir()
+        (folder / 'debian-12-x86_64.json').write_text(text)
+        for level in ('FAIL', 'OK'):
+            self.assertEqual(
+                [level],
+                self.levels(checks_image.kits, self.kits(str(folder))),
+            )
+            (folder / 'a.kit').touch()
+        self.assertIn('debian-12-x86_64', self.said())
 
 
 class ConductorTest(CheckTestCase):

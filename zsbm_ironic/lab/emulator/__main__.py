@@ -16,7 +16,7 @@ import sys
 import threading
 
 from zsbm_ironic import machine as machine_room
-from zsbm_ironic.common import exception
+from zsbm_ironic.common import exception, whole_file
 from zsbm_ironic.lab.emulator import config as configs
 from zsbm_ironic.lab.emulator import control
 from zsbm_ironic.lab.emulator import service as services
@@ -67,9 +67,7 @@ def _report_ready(config: configs.Config, service: services.Service) -> None:
         'control_socket': str(config.control_path),
         **service.status(),
     }
-    partial = config.ready_path.with_name(f'.{config.ready_path.name}.new')
-    partial.write_text(json.dumps(report, indent=2) + '\n')
-    partial.replace(config.ready_path)
+    whole_file.write(config.ready_path, json.dumps(report, indent=2) + '\n')
     LOG.info('%s is ready: %s', config.name, json.dumps(report))
 
 

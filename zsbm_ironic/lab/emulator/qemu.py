@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 
 from zsbm_ironic import machine as machine_room
-from zsbm_ironic.common import exception
+from zsbm_ironic.common import exception, whole_file
 from zsbm_ironic.lab.emulator import chassis as chassis_room
 from zsbm_ironic.lab.emulator import sensors
 from zsbm_ironic.machine import exception as machine_exception
@@ -252,8 +252,8 @@ class QemuChassis:
 
     def _store(self) -> None:
         override = self._override
-        partial = self._file.with_suffix('.new')
-        partial.write_text(
+        whole_file.write(
+            self._file,
             json.dumps(
                 {
                     'target': override.target.value,
@@ -261,6 +261,5 @@ class QemuChassis:
                     'uefi': override.uefi,
                     'secure_boot': self._secure_boot,
                 }
-            )
+            ),
         )
-        partial.replace(self._file)

@@ -3,17 +3,16 @@
 
 Called by the OS image builder. Writes into plain files only, so that neither
 loop devices nor mounts are needed: `mke2fs -d` fills the root, mtools the
-EFI partition, and GRUB's two first sectors are linked to each other here, as
-grub-bios-setup does it on a device.
+EFI partition, and `bios_grub` embeds GRUB.
 """
 
 import os
 import pathlib
-import struct
 import uuid
 from collections.abc import Callable, Mapping
 
 from zsbm_ironic.common import apt, process
+from zsbm_ironic.image import bios_grub, part_files
 
 SECTOR = 512
 MIB = 1 << 20
@@ -31,14 +30,6 @@ _GRUB_MODULES = (
     'biosdisk part_gpt ext2 normal linux configfile search search_fs_uuid '
     'echo test serial terminal minicmd reboot halt ls cat'
 ).split()
-
-# Offsets in GRUB's boot.img and diskboot.img (include/grub/i386/pc/boot.h).
-_BOOT_CODE_BYTES = 440
-_KERNEL_SECTOR = 0x5C
-_DRIVE_CHECK = 0x66
-_BLOCKLIST = SECTOR - 12
-_KERNEL_SEGMENT = 0x820
-_NOP_NOP = b'\x90\x90'
 
 
 def check_tools(what: str) -> None:
@@ -90,44 +81,15 @@ def assemble(
         ((first_mib, BIOS_BOOT_MIB, 'bios'), (esp_mib, ESP_MIB, 'esp'))
         + ((start_mib, root_mib, 'root'),),
     )
-    parts = (
-        (make_esp(esp, work / 'esp.img'), esp_mib),
+    made = (
+        (part_files.make_esp(esp, work / 'esp.img', ESP_MIB), esp_mib),
         (_root(root, root_uuid, root_mib, work / 'root.img'), start_mib),
     )
-    for part, place_mib in parts:
-        copy_sparse(part, image, place_mib * MIB)
+    for part, place_mib in made:
+        part_files.copy_sparse(part, image, place_mib * MIB)
         part.unlink()
-    embed(image, boot, core, first_mib * MIB // SECTOR)
+    bios_grub.embed(image, boot, core, first_mib * MIB // SECTOR)
     return size_bytes
-
-
-def embed(
-    image: pathlib.Path, boot: bytes, core: bytes, core_sector: int
-) -> None:
-    """Write GRUB's first sector and its core, and link them by sector.
-
-    :param boot: boot.img; its partition table area is left alone.
-    :param core: core.img, for the BIOS boot partition.
-    :param core_sector: where that partition starts.
-    """
-    first = bytearray(boot[:_BOOT_CODE_BYTES])
-    struct.pack_into('<Q', first, _KERNEL_SECTOR, core_sector)
-    # Some BIOSes hand over a wrong drive number: GRUB takes 0x80 for disks.
-    first[_DRIVE_CHECK : _DRIVE_CHECK + 2] = _NOP_NOP
-    sectors = -(-len(core) // SECTOR)
-    second = bytearray(core.ljust(sectors * SECTOR, b'\0'))
-    struct.pack_into(
-        '<QHH',
-        second,
-        _BLOCKLIST,
-        core_sector + 1,
-        sectors - 1,
-        _KERNEL_SEGMENT,
-    )
-    with image.open('r+b') as sink:
-        sink.write(first)
-        sink.seek(core_sector * SECTOR)
-        sink.write(second)
 
 
 def _grub_core(root: pathlib.Path, root_uuid: uuid.UUID) -> bytes:
@@ -164,35 +126,6 @@ def _partition(
     )
 
 
-def make_esp(
-    files: Mapping[str, pathlib.Path],
-    part: pathlib.Path,
-    size_mib: int = ESP_MIB,
-    serial: int | None = None,
-) -> pathlib.Path:
-    """Write an EFI partition with these files and return its path.
-
-    :param files: by their path there.
-    :param serial: 32 bits that fstab knows the file system by.
-    """
-    with part.open('wb') as sink:
-        sink.truncate(size_mib * MIB)
-    named = [] if serial is None else ['-N', f'{serial:08x}']
-    process.run(
-        ['mformat', '-i', part, '-v', 'ESP', *named, '::'], timeout_s=60
-    )
-    folders = {
-        folder
-        for name in files
-        for folder in pathlib.PurePosixPath(name).parents[:-1]
-    }
-    for folder in sorted(folders):
-        process.run(['mmd', '-i', part, f'::{folder}'], timeout_s=60)
-    for name, source in files.items():
-        process.run(['mcopy', '-i', part, source, f'::{name}'], timeout_s=60)
-    return part
-
-
 def _root(
     root: pathlib.Path,
     root_uuid: uuid.UUID,
@@ -216,26 +149,6 @@ def _root(
         timeout_s=300,
     )
     return part
-
-
-def copy_sparse(
-    source: pathlib.Path, target: pathlib.Path, offset: int
-) -> None:
-    """Copy `source` into `target` at an offset; holes stay holes."""
-    with source.open('rb') as reader, target.open('r+b') as writer:
-        place, size = 0, source.stat().st_size
-        while place < size:
-            try:
-                place = os.lseek(reader.fileno(), place, os.SEEK_DATA)
-            except OSError:  # no data after this place
-                return
-            end = os.lseek(reader.fileno(), place, os.SEEK_HOLE)
-            reader.seek(place)
-            writer.seek(offset + place)
-            while place < end:
-                block = reader.read(min(MIB, end - place))
-                writer.write(block)
-                place += len(block)
 
 
 def used_mib(root: pathlib.Path) -> int:

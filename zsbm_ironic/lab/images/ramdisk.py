@@ -16,7 +16,8 @@ import sys
 import tempfile
 
 from zsbm_ironic.common import artifacts, progress
-from zsbm_ironic.lab.images import debian, newc, payload, ramdisk_base
+from zsbm_ironic.image import newc
+from zsbm_ironic.lab.images import debian, payload, ramdisk_base
 
 KIND = 'ramdisk'
 INITRAMFS = 'initramfs'

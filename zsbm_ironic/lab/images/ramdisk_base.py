@@ -12,7 +12,8 @@ import shutil
 from collections.abc import Callable, Iterable
 
 from zsbm_ironic.common import apt, artifacts, process, progress
-from zsbm_ironic.lab.images import debian, modules, newc
+from zsbm_ironic.image import newc
+from zsbm_ironic.lab.images import debian, modules
 
 WHAT = 'the deploy ramdisk'
 KIND = 'ramdisk-base'
@@ -39,6 +40,10 @@ LEFT_OUT = (
     'etc/rc?.d',
     'etc/ssh/moduli',
     'etc/systemd',
+    'usr/bin/grub-[!fm]*',
+    'usr/bin/grub-m[!k]*',
+    'usr/bin/grub-mk[!i]*',
+    'usr/bin/mokutil',
     'usr/bin/perl*',
     'usr/bin/pzstd',
     'usr/bin/qemu-io',
@@ -46,6 +51,9 @@ LEFT_OUT = (
     'usr/include',
     'usr/lib/apt',
     'usr/lib/dpkg',
+    'usr/lib/grub/x86_64-efi',
+    'usr/lib/grub/x86_64-efi-signed/g[!r]*',
+    'usr/lib/grub/x86_64-efi-signed/grubn*',
     'usr/lib/klibc*',
     'usr/lib/python3.11/__phello__*',
     'usr/lib/python3.11/ensurepip',
@@ -56,7 +64,12 @@ LEFT_OUT = (
     'usr/lib/python3.11/turtledemo',
     'usr/lib/systemd/system',
     'usr/lib/udev/hwdb.d',
-    'usr/lib/x86_64-linux-gnu/gconv',
+    # But for IBM850, the code page in which mtools writes names.
+    'usr/lib/x86_64-linux-gnu/gconv/[!Ig]*',
+    'usr/lib/x86_64-linux-gnu/gconv/I[!B]*',
+    'usr/lib/x86_64-linux-gnu/gconv/IBM[!8]*',
+    'usr/lib/x86_64-linux-gnu/gconv/IBM8[!5]*',
+    'usr/lib/x86_64-linux-gnu/gconv/IBM85[!0]*',
     # Unicode tables of xfs_scrub, which checks mounted file systems.
     'usr/lib/x86_64-linux-gnu/libicu*',
     'usr/lib/x86_64-linux-gnu/libmvec*',
@@ -64,9 +77,11 @@ LEFT_OUT = (
     'usr/lib/x86_64-linux-gnu/liblvm2cmd*',
     'usr/lib/x86_64-linux-gnu/perl*',
     'usr/sbin/dmeventd',
+    'usr/sbin/grub-*',
     'usr/sbin/ipmievd',
     'usr/sbin/smartd',
     'usr/sbin/xfs_scrub*',
+    'usr/share/grub',
     'usr/share/initramfs-tools',
     # Names of companies by number.
     'usr/share/misc/enterprise-numbers.txt',
@@ -105,15 +120,19 @@ python3 -m compileall -q --invalidation-mode unchecked-hash \
 # have lost a library.
 _PROOF = """
 set -e
-for tool in dmidecode ethtool findmnt hdparm ipmitool lsblk lshw lspci lvm \
-    mdadm mkfs.ext4 mkfs.vfat mkfs.xfs nvme parted partx qemu-img sfdisk \
-    sgdisk smartctl sshd ssh-keygen sudo udevadm wipefs efibootmgr fuser; do
+for tool in debugfs dmidecode ethtool findmnt grub-fstest grub-mkimage \
+    hdparm ipmitool lsblk lshw lspci lvm lz4 mcopy mdadm mkfs.ext4 mkfs.vfat \
+    mkfs.xfs nvme parted partx qemu-img sfdisk sgdisk smartctl sshd \
+    ssh-keygen sudo udevadm wipefs efibootmgr fuser zstd; do
     path=$(command -v "$tool")
     /lib64/ld-linux-x86-64.so.2 --list "$path" >/tmp/list
     if grep 'not found' /tmp/list >&2; then exit 1; fi
 done
 rm /tmp/list
 python3 -c 'import ironic_python_agent.cmd.agent, ironic_python_agent.hardware'
+mformat -C -T 2880 -i /tmp/fat :: && mmd -i /tmp/fat ::/EFI && rm /tmp/fat
+test -e /usr/lib/grub/i386-pc/boot.img
+test -e /usr/lib/shim/shimx64.efi.signed
 """
 
 

@@ -11,6 +11,7 @@ import pathlib
 import uuid
 
 from zsbm_ironic.common import apt, process
+from zsbm_ironic.image import bios_grub, part_files
 from zsbm_ironic.lab.images import disk
 from zsbm_ironic.lab.vm_images import bootloader, fill, plan, roots, specimens
 
@@ -86,15 +87,15 @@ def write(
         content = work / 'part.img'
         maker = _Maker(specimen, identity, part, work)
         if part.use is plan.Use.ESP:
-            disk.make_esp(
+            part_files.make_esp(
                 loader.esp, content, part.size_mib, identity.esp_serial
             )
         else:
             maker.make(content, folders.get(part.use))
-        disk.copy_sparse(content, image, part.start_mib * specimens.MIB)
+        part_files.copy_sparse(content, image, part.start_mib * specimens.MIB)
         content.unlink()
     if loader.core:
-        disk.embed(image, loader.boot, loader.core, core_sector)
+        bios_grub.embed(image, loader.boot, loader.core, core_sector)
 
 
 def table(specimen: specimens.Specimen, identity: plan.Identity) -> str:
@@ -193,7 +194,7 @@ class _Maker:
         start_bytes = _label_lvm(image, volume_mib)
         volume = self._work / 'volume.img'
         _ext4(volume, folder, volume_mib, self._uuid(plan.Use.ROOT))
-        disk.copy_sparse(volume, image, start_bytes)
+        part_files.copy_sparse(volume, image, start_bytes)
         volume.unlink()
 
 

@@ -11,8 +11,15 @@ import tempfile
 import time
 
 from zsbm_ironic.common import apt, process
+from zsbm_ironic.image import rehearse
 from zsbm_ironic.lab import exception as lab_exception
-from zsbm_ironic.lab.vm_images import build, configure, plan, specimens
+from zsbm_ironic.lab.vm_images import (
+    build,
+    configure,
+    metal,
+    plan,
+    specimens,
+)
 
 BOOT_TIMEOUT_S = 600
 MAC = '52:54:00:76:6d:01'
@@ -50,7 +57,7 @@ def boot(
         qemu = process.start(argv, log=work / 'qemu.log')
         try:
             while time.monotonic() - began_s < timeout_s:
-                if line := _ready_line(console):
+                if line := metal.ready_line(console):
                     return f'{time.monotonic() - began_s:.1f} s: {line}'
                 if qemu.poll() is not None:
                     break
@@ -63,7 +70,8 @@ def boot(
             name=f'VM of {specimen.name}',
             why=f'no "{configure.READY_MARKER}", {ended}',
             log='the console and of QEMU',
-            tail=_text(console)[-_LOG_TAIL_CHARS:] + _text(work / 'qemu.log'),
+            tail=rehearse.console(console)[-_LOG_TAIL_CHARS:]
+            + rehearse.console(work / 'qemu.log'),
         )
 
 
@@ -156,16 +164,3 @@ def _boot_entry(image: build.VmImage, work: pathlib.Path) -> list[str]:
         '-device',
         'virtio-blk-pci,drive=entry,bootindex=1',
     ]
-
-
-def _ready_line(console: pathlib.Path) -> str:
-    # The last is not whole yet.
-    for line in _text(console).split('\n')[:-1]:
-        _, marker, rest = line.partition(configure.READY_MARKER)
-        if marker:
-            return f'{marker}{rest}'.strip()
-    return ''
-
-
-def _text(path: pathlib.Path) -> str:
-    return path.read_text(errors='replace') if path.exists() else ''

@@ -14,7 +14,7 @@ PATIENCE_S = 60
 
 
 def run(words):
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(
         words,
         capture_output=True,
         text=True,
@@ -35,7 +35,7 @@ class IpmiTestCase(base.BaseTestCase):
             ]
         )
 
-    def assertSays(self, text, done):  # noqa: N802
+    def assertSays(self, text, done):
         self.assertEqual(0, done.returncode, done.stderr)
         self.assertIn(text, done.stdout)
 

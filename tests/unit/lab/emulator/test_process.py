@@ -226,7 +226,7 @@ class TestConsole(ProcessTestCase):
         self.start()
         self.ipmitool('chassis', 'bootdev', 'pxe')
         leader, follower = pty.openpty()
-        console = subprocess.Popen(  # noqa: S603
+        console = subprocess.Popen(
             [
                 *('ipmitool', '-I', 'lanplus', '-H', ADDRESS),
                 *('-p', str(self.port), '-U', 'admin', '-P', 'password'),

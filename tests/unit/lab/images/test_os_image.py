@@ -11,7 +11,8 @@ import uuid
 import fixtures
 from oslotest import base
 
-from zsbm_ironic.lab.images import debian, disk, os_image
+from zsbm_ironic.image import bios_grub
+from zsbm_ironic.lab.images import debian, os_image
 
 UUID = uuid.UUID('11111111-2222-3333-4444-555555555555')
 MAC = '52:54:00:5a:00:01'
@@ -25,7 +26,7 @@ class TestEmbed(base.BaseTestCase):
         table = b'T' * (512 - 440)
         image.write_bytes(b'\0' * 440 + table + b'\0' * 512 * 4096)
         core = b'C' * (3 * 512 + 100)
-        disk.embed(image, b'B' * 512, core, core_sector=2048)
+        bios_grub.embed(image, b'B' * 512, core, core_sector=2048)
         content = image.read_bytes()
         self.assertEqual(table, content[440:512])
         self.assertEqual(2048, struct.unpack_from('<Q', content, 0x5C)[0])

@@ -14,7 +14,8 @@ import fixtures
 from oslotest import base
 
 from zsbm_ironic.common import exception
-from zsbm_ironic.lab.images import debian, modules, newc, payload, ramdisk
+from zsbm_ironic.image import newc
+from zsbm_ironic.lab.images import debian, modules, payload, ramdisk
 
 SCRIPTS = (
     'ramdisk/init',

@@ -7,7 +7,6 @@ years: nothing that a client can verify but its fingerprint.
 
 import datetime
 import hashlib
-import os
 import pathlib
 import ssl
 
@@ -15,6 +14,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import oid
+
+from zsbm_ironic.common import whole_file
 
 _VALID = datetime.timedelta(days=3650)
 
@@ -44,20 +45,14 @@ def create(path: pathlib.Path, name: str, maker: str) -> None:
         .add_extension(x509.BasicConstraints(True, None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    partial = path.with_suffix('.new')
-    partial.unlink(missing_ok=True)
-    with os.fdopen(
-        os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), 'wb'
-    ) as handle:
-        handle.write(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
-        handle.write(certificate.public_bytes(serialization.Encoding.PEM))
-    partial.replace(path)
+    secret = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    whole_file.write(
+        path, secret + certificate.public_bytes(serialization.Encoding.PEM)
+    )
 
 
 def fingerprint(path: pathlib.Path) -> str:

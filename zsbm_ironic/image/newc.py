@@ -10,16 +10,23 @@ fields of 8 hex digits, names and contents padded to 4 bytes.
 import os
 import pathlib
 import stat
-from typing import BinaryIO
+from typing import Protocol
 
 TIMESTAMP = 1_700_000_000
 _TRAILER = 'TRAILER!!!'
 
 
+class Sink(Protocol):
+    """Where an archive goes."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take the next bytes."""
+
+
 class Writer:
     """One archive, written to a stream in the order of the calls."""
 
-    def __init__(self, sink: BinaryIO) -> None:
+    def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._inode = 0
 
