@@ -4,8 +4,9 @@
 python -m benchmarks.bench_image_convert [--rounds N]
 
 Each round copies each image by `qemu-img convert` and converts it by
-`zsbm-image convert`, one after the other; virt-customize makes of one image a
-part of the same edits, once, as it takes minutes. Boot loaders and kernels are
+`zsbm-image convert`, one after the other. virt-customize makes of one image a
+part of the same edits and virt-v2v-in-place prepares it for other VMs, once
+each, as they take minutes. Boot loaders and kernels are
 in the cache before: they are fetched once for all images. Runs of the same
 code are kept, so an interrupted benchmark goes on. Needs root for building the
 images.
@@ -41,6 +42,8 @@ CUSTOMIZED = 'debian12-mbr'
 LIMIT_S = 1800
 # The root of CUSTOMIZED, as its name is in the machine of libguestfs.
 _ROOT = 'UUID=$(blkid -s UUID -o value /dev/sda1)'
+# Programs of libguestfs, which change the image that they are given.
+_IN_PLACE = (conversions.GUESTFS, conversions.V2V)
 _MARK = 'ZSBM_BENCHMARK'
 _GROUP = 'conversion'
 
@@ -64,15 +67,15 @@ def main() -> None:
     for number in range(arguments.rounds):
         for name, image in images.items():
             ways = [conversions.PLAIN, conversions.OURS]
-            if (name, number) == (CUSTOMIZED, 0) and _has_guestfs():
-                ways.append(conversions.GUESTFS)
+            if (name, number) == (CUSTOMIZED, 0):
+                ways += filter(shutil.which, _IN_PLACE)
             for way in ways:
                 if (name, way, number) in done:
                     continue
                 with tempfile.TemporaryDirectory(dir='/var/tmp') as folder:
                     output = pathlib.Path(folder, 'out.qcow2')
                     argv = _argv(way, name, image, output, cache, guest)
-                    if way == conversions.GUESTFS:
+                    if way in _IN_PLACE:
                         shutil.copyfile(image, output)
                     runs.append(
                         conversions.Run(
@@ -91,10 +94,6 @@ def main() -> None:
         pathlib.Path(figures).write_text(
             json.dumps({f'{row[0]} {row[1]}': row[3] for row in table[1:]})
         )
-
-
-def _has_guestfs() -> bool:
-    return shutil.which('virt-customize') is not None
 
 
 def _argv(
@@ -116,6 +115,8 @@ def _argv(
             *('--run-command', 'update-initramfs -u -k all'),
             *('--run-command', 'grub-mkconfig -o /boot/grub/grub.cfg'),
         ]
+    if way == conversions.V2V:
+        return ['virt-v2v-in-place', '-i', 'disk', str(output)]
     words = ['zsbm-image', 'convert', str(image), str(output)]
     words += ['--cache', str(cache.root), '--mac', '52:54:00:76:6d:02']
     if IMAGES[name]:

@@ -8,8 +8,9 @@ result file by this module, the benchmark prints the same.
 import dataclasses
 import statistics
 
-PLAIN, OURS, GUESTFS = 'qemu-img convert', 'zsbm-image', 'virt-customize'
-WAYS = (PLAIN, OURS, GUESTFS)
+PLAIN, OURS = 'qemu-img convert', 'zsbm-image'
+GUESTFS, V2V = 'virt-customize', 'virt-v2v-in-place'
+WAYS = (PLAIN, OURS, GUESTFS, V2V)
 HEAD = ('Image', 'Way', 'Seconds', 'Ratio', 'Spread', 'CPU (s)', 'Memory (MB)')
 # Which way the image took, by whether a machine was started for it.
 _TOOK = {True: 'by a machine of its own', False: 'from user space'}

@@ -39,17 +39,34 @@ class ImageCase(testtools.TestCase):
         image = build.build(self.cache, specimens.by_name(name))
         interface = image.specimen.interface
         for place in on:
+            verdict, _ = self.judged(image.path, place)
+            self.assertEqual('unfit', verdict)
             self.figures[f'{place} before'] = self.is_not_up(
                 image.path, place, interface
             )
         output = self.folder / 'metal.qcow2'
         self.convert(image.path, output, on, guest)
         for place in filter(None, (*on, vm)):
+            # Nobody told it here which MAC the server has.
+            _, keys = self.judged(output, place)
+            self.assertLessEqual(keys, {'nic-names'})
             self.figures[place] = self.boots(output, place, name, interface)
         # It is what it should be: nothing is left to change.
         again = self.folder / 'again.qcow2'
         changes = self.convert(output, again, on, guest)['changes']
         self.assertEqual([], changes)
+
+    def judged(self, path, place):
+        """Return what check says of it there, with the keys of findings."""
+        done = process.run(
+            ['zsbm-image', 'check', str(path), '--hardware', place]
+            + ['-f', 'json'],
+            timeout_s=120,
+            check=False,
+        )
+        self.assertIn(done.returncode, (0, 3, 4), done.stderr)
+        (verdict,) = json.loads(done.stdout)['verdicts'].values()
+        return verdict['verdict'], {one['key'] for one in verdict['findings']}
 
     def is_not_up(self, path, place, interface):
         """Return where a boot ends: at the latest, without its network."""

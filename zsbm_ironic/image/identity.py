@@ -24,6 +24,8 @@ _LABEL = re.compile(r'[^a-z0-9-]+')
 _LABEL_CHARS = 63
 _MACHINE_IDS = ('/etc/machine-id', '/var/lib/dbus/machine-id')
 _CLOUD = '/var/lib/cloud'
+_IGNITION = '/usr/lib/dracut/modules.d/30ignition'
+_IGNITION_FIRST = '/boot/ignition.firstboot'
 _NO_INSTANCE = 'none'
 _LOOPBACK = ('127.', '::1')
 _LEASES = (
@@ -173,6 +175,16 @@ def _files_in(files: tree.Tree, folder: str) -> Iterator[str]:
             yield f'{folder}/{name}'
 
 
+def _ignition(files: tree.Tree, _: str) -> dict[str, bytes]:
+    """Make Ignition run at the next start, as it did at the first.
+
+    GRUB looks for this file, and Ignition takes it away when it is done.
+    """
+    is_there = tree.exists(files, _IGNITION)
+    first = tree.exists(files, _IGNITION_FIRST)
+    return {_IGNITION_FIRST: b''} if is_there and not first else {}
+
+
 def _seeds(files: tree.Tree, _: str) -> dict[str, bytes]:
     return {
         path: secrets.token_bytes(512)
@@ -218,6 +230,7 @@ _PARTS = (
     _Part('the host name is', _hostname),
     _Part('leases of DHCP are', _leases),
     _Part('the state of cloud-init is', _cloud_init),
+    _Part('the first start of Ignition is', _ignition),
     _Part('random seeds are', _seeds),
     _Part('names of storage initiators are', _initiators),
     _Part('keys of the SSH server are', _host_keys),

@@ -153,6 +153,22 @@ class IdentityTest(testtools.TestCase):
         self.adapt('db-7')
         self.assertEqual('web\n', self.text('/etc/hostname'))
 
+    def test_ignition_runs_once_more(self) -> None:
+        module = 'usr/lib/dracut/modules.d/30ignition/module-setup.sh'
+        self.image.files[module] = b''
+        self.assertIn(
+            'the first start of Ignition is new: /boot/ignition.firstboot',
+            self.adapt('db-7'),
+        )
+        files = volumes.read(self.disk).volumes[0].files()
+        assert files is not None
+        self.assertTrue(tree.exists(files, '/boot/ignition.firstboot'))
+
+    def test_ignition_has_yet_to_run(self) -> None:
+        module = 'usr/lib/dracut/modules.d/30ignition/module-setup.sh'
+        self.image.files |= {module: b'', 'boot/ignition.firstboot': b''}
+        self.assertEqual(7, len(self.adapt('db-7')))
+
     def test_labels(self) -> None:
         for name, expected in (
             ('Web_3.example.org', 'web-3'),

@@ -272,6 +272,10 @@ class TestSessions(IpmiTestCase):
         bmc = self.useFixture(emulated.EmulatedIpmi())
         for _ in range(7):
             self.assertSays('off', self.ipmitool(bmc, 'power', 'status'))
+        # ipmitool does not wait for the answer to its last request.
+        deadline = time.monotonic() + PATIENCE_S
+        while bmc.sessions and time.monotonic() < deadline:
+            time.sleep(0.05)
         self.assertEqual(0, bmc.sessions)
 
     def test_wrong_passwords_do_not_use_slots_up(self):
