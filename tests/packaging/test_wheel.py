@@ -35,7 +35,10 @@ LOADS = {
         'ironic.hardware.interfaces.power',
         'ironic.hardware.interfaces.vendor',
     ),
-    'ramdisk': ('ironic_python_agent.hardware_managers',),
+    'ramdisk': (
+        'ironic_python_agent.hardware_managers',
+        'ironic_python_agent.inspector.collectors',
+    ),
     'netboot': ('console_scripts:zsbm-netboot',),
     'image': ('console_scripts:zsbm-image',),
     'cli': ('openstack.baremetal.v1',),

@@ -14,7 +14,7 @@ import os
 import pathlib
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from zsbm_ironic.common import exception, process
 
@@ -25,6 +25,8 @@ _SUITE = re.compile(
     r'(bullseye|bookworm|trixie|forky|stable|oldstable)'
     r'(-updates|-security)?'
 )
+_LIST = re.compile('^Acquire::IndexTargets::([^:]+)::([^:]+)::', re.M)
+_LISTS = ('Packages', 'Sources', 'Translations')
 _UPDATE_TIMEOUT_S = 300
 _DOWNLOAD_TIMEOUT_S = 600
 _NETWORK_SIGNS = re.compile(
@@ -183,6 +185,19 @@ def explain(exc: exception.ProcessFailed, what: str) -> exception.ZsbmError:
     return kind(what=what, why=text or exc.fields['program'])
 
 
+def other_lists() -> Iterator[str]:
+    """Give settings of what this host fetches beside lists of packages.
+
+    Apt-file and appstream for example have some hundred MB of their own.
+    """
+    told = process.run(
+        ['apt-config', 'dump', 'Acquire::IndexTargets'], timeout_s=30
+    )
+    for kind, name in sorted(set(_LIST.findall(told.stdout))):
+        if name not in _LISTS:
+            yield f'Acquire::IndexTargets::{kind}::{name}::DefaultEnabled'
+
+
 @dataclasses.dataclass(frozen=True)
 class Downloaded:
     """One .deb on this disk, whose index was verified by the archive keys."""
@@ -234,6 +249,7 @@ class PrivateApt:
             'APT::Update::Post-Invoke-Success': '',
             'APT::Update::Post-Invoke': '',
         }
+        settings |= dict.fromkeys(other_lists(), 'false')
         self._options = [f'-o{name}={word}' for name, word in settings.items()]
 
     def update(self) -> None:

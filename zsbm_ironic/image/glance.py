@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from zsbm_ironic.image import cloud, exception, hardware, verdict, verdicts
 
+_PATCH = 'application/openstack-images-v2.1-json-patch'
 # A text of MySQL; what does not fit would be cut off.
 _MOST_BYTES = 60_000
 
@@ -47,7 +48,15 @@ def keep(
             raise exception.GlanceNotTold(
                 image=reference, why='it has no room for more verdicts'
             )
-        service.update_image(there, **{verdicts.PROPERTY: text})
+        # update_image of the SDK would take other properties away.
+        answer = service.patch(
+            f'/images/{there.id}',
+            json=[
+                {'op': 'add', 'path': f'/{verdicts.PROPERTY}', 'value': text}
+            ],
+            headers={'Content-Type': _PATCH},
+        )
+        sdk.exceptions.raise_from_response(answer)
     except sdk.exceptions.SDKException as exc:
         raise exception.GlanceNotTold(image=reference, why=exc) from exc
     identifier: str = there.id

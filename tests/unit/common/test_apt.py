@@ -131,3 +131,16 @@ class TestPrivateApt(base.BaseTestCase):
             exception.BuildFailed, private.download_whole, ['libc6']
         )
         self.assertIn('Debian packages libc6', str(error))
+
+    def test_it_fetches_no_list_that_the_host_has_beside_packages(self):
+        folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        more = folder / 'apt.conf'
+        more.write_text(
+            'Acquire::IndexTargets::deb::Contents-deb::MetaKey '
+            '"$(COMPONENT)/Contents-$(ARCHITECTURE)";\n'
+        )
+        self.useFixture(fixtures.EnvironmentVariable('APT_CONFIG', str(more)))
+        other = set(apt.other_lists())
+        prefix = 'Acquire::IndexTargets::deb'
+        self.assertIn(f'{prefix}::Contents-deb::DefaultEnabled', other)
+        self.assertNotIn(f'{prefix}::Packages::DefaultEnabled', other)
