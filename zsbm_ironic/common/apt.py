@@ -25,7 +25,7 @@ _SUITE = re.compile(
     r'(bullseye|bookworm|trixie|forky|stable|oldstable)'
     r'(-updates|-security)?'
 )
-_LIST = re.compile('^Acquire::IndexTargets::([^:]+)::([^:]+)::', re.M)
+_LIST = re.compile(r'^Acquire::IndexTargets::([^:\s]+)::([^:\s]+)::', re.M)
 _LISTS = ('Packages', 'Sources', 'Translations')
 _UPDATE_TIMEOUT_S = 300
 _DOWNLOAD_TIMEOUT_S = 600
