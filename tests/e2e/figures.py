@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a test measured, left to the matrix."""
 
+import itertools
 import json
 import os
 import pathlib
 
 import fixtures
+
+STEPS = ('write_image', 'adapt_image', 'prepare_instance_boot')
 
 
 class Figures(fixtures.Fixture):
@@ -17,6 +20,20 @@ class Figures(fixtures.Fixture):
 
     def __setitem__(self, name, value):
         self.found[name] = value
+
+    def steps(self, name, timeline):
+        """Keep how long the steps of a deploy took, in seconds of the host.
+
+        :param name: of the server.
+        :param timeline: of its boot, as the command prints it.
+        """
+        began = {
+            event['Detail']: float(event['Elapsed (s)'])
+            for event in timeline
+            if event['Event'] == 'deploy-step'
+        }
+        for step, following in itertools.pairwise(STEPS):
+            self[f'{name} {step}'] = round(began[following] - began[step], 1)
 
     def _write(self):
         if path := os.environ.get('ZSBM_FIGURES'):

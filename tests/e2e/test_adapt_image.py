@@ -6,7 +6,6 @@ console that its network is up under the name that its own settings have.
 """
 
 import dataclasses
-import itertools
 import json
 import pathlib
 import shutil
@@ -91,17 +90,8 @@ class AdaptImageTest(base.LabTest):
         return report
 
     def keep_figures(self, server, adapt_s):
-        """Leave what the steps took to the matrix, in seconds of the host."""
-        began = {
-            event['Detail']: float(event['Elapsed (s)'])
-            for event in self.timeline(server)
-            if event['Event'] == 'deploy-step'
-        }
-        steps = ('write_image', 'adapt_image', 'prepare_instance_boot')
-        for step, following in itertools.pairwise(steps):
-            self.figures[f'{server.machine.name} {step}'] = round(
-                began[following] - began[step], 1
-            )
+        """Leave what the steps took to the matrix."""
+        self.figures.steps(server.machine.name, self.timeline(server))
         self.figures[f'{server.machine.name} adapt in the ramdisk'] = adapt_s
         self.figures.found.setdefault('servers', []).append(
             server.machine.name

@@ -8,7 +8,7 @@ import dataclasses
 import json
 import shutil
 
-from tests.e2e import base
+from tests.e2e import base, figures
 from zsbm_ironic.common import artifacts, process
 from zsbm_ironic.image import verdicts
 from zsbm_ironic.lab import demo, ironic, network
@@ -18,6 +18,10 @@ BOOT_S = 420
 
 
 class BeforeTheServerTest(base.LabTest):
+    def setUp(self):
+        super().setUp()
+        self.figures = self.useFixture(figures.Figures())
+
     def image(self, name):
         """Return an image of the table."""
         cache = artifacts.Artifacts(self.lab.folders.cache)
@@ -97,6 +101,8 @@ class BeforeTheServerTest(base.LabTest):
         )
         self.addCleanup(demo.make_available, server)
         server.deploy()
+        self.figures['image'] = 'debian12-mbr'
+        self.figures.steps('metal-uefi', self.timeline(server))
         self.assertNotIn(
             'zsbm_adapted', self.node(server)['driver_internal_info']
         )
@@ -118,6 +124,7 @@ class BeforeTheServerTest(base.LabTest):
         self.assertEqual(0, done.returncode, done.stderr + done.stdout)
         outcome = json.loads(done.stdout)['metal-uefi']
         self.assertEqual('up', outcome['stage'])
+        self.figures['up after'] = outcome['seconds']
         self.assertEqual([True], list(outcome['network'].values()))
         self.assertEqual([], outcome['stand_ins'])
 

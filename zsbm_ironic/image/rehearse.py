@@ -69,8 +69,10 @@ _MARKS = {
         re.M,
     ),
 }
-# What they end with where nothing more comes.
+# What they end with where nothing more comes, or firmware turns to the network
+# because nothing on the disk starts.
 ENDS = re.compile(
+    r'>>Start (?:PXE|HTTP Boot) over|Boot failed: |'
     r'Dropping to a shell|dracut-initqueue.*timeout|emergency mode|'
     r'Cannot open access to console|grub rescue>|grub>|No bootable device|'
     r'No bootable option|Shell>|Kernel panic',

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a rehearsal is made of; tests/e2e/test_rehearse.py has whole ones."""
+"""What a rehearsal is made of; tests/e2e/test_before_the_server.py has whole ones."""
 
 import dataclasses
 import pathlib
@@ -56,6 +56,19 @@ class StageTest(testtools.TestCase):
             log.write_text(text)
             said = rehearse.console(log)
             self.assertEqual(stage, rehearse.stage_of(said), text)
+
+    def test_it_is_at_an_end(self) -> None:
+        for text in (
+            '>>Start PXE over IPv4.',
+            '>>Start HTTP Boot over IPv6..',
+            'Boot failed: not a bootable disk',
+            'BdsDxe: No bootable option or device was found.',
+            'Dropping to a shell!',
+        ):
+            self.assertTrue(rehearse.ENDS.search(text), text)
+        for stage, text in SAID:
+            if stage is not rehearse.Stage.NOTHING:
+                self.assertIsNone(rehearse.ENDS.search(text), text)
 
     def test_of_nothing(self) -> None:
         said = rehearse.console(pathlib.Path('/nowhere'))

@@ -10,14 +10,12 @@ import pathlib
 import shutil
 
 from zsbm_ironic.common import (
-    apt,
     artifacts,
-    exception,
     process,
     progress,
 )
 from zsbm_ironic.lab.images import debian
-from zsbm_ironic.lab.vm_images import specimens
+from zsbm_ironic.lab.vm_images import foreign, specimens
 
 KIND = 'vm-root'
 ARCHIVE = 'root.tar.zst'
@@ -79,10 +77,6 @@ _DRIVERS_LEFT_OUT = (
     'net/wireless',
     'sound',
 )
-_EMULATORS = {
-    'amd64': 'qemu-x86_64-static',
-    'arm64': 'qemu-aarch64-static',
-}
 VIRTIO_MODULES = (
     'virtio_blk',
     'virtio_net',
@@ -158,25 +152,10 @@ def build(
     """
 
     def make(target: pathlib.Path, report: progress.Progress) -> None:
-        _build(system, target, report)
+        with foreign.programs(system.architecture, WHAT):
+            _build(system, target, report)
 
     return cache.get(KIND, key(system), make, needs_bytes=_NEEDED_BYTES)
-
-
-def _check_runs(architecture: str) -> None:
-    """Make sure that programs of the architecture start here."""
-    host = process.run(['dpkg', '--print-architecture'], timeout_s=30)
-    if architecture == host.stdout.strip():
-        return
-    apt.require('arch-test', 'arch-test', WHAT)
-    apt.require(_EMULATORS[architecture], 'qemu-user-static', WHAT)
-    done = process.run(['arch-test', architecture], timeout_s=60, check=False)
-    if done.returncode:
-        raise exception.BuildFailed(
-            what=WHAT,
-            why=f'programs of {architecture} do not start here. Let '
-            "systemd-binfmt register qemu-user-static's in binfmt_misc",
-        )
 
 
 def _build(
@@ -184,7 +163,6 @@ def _build(
     target: pathlib.Path,
     report: progress.Progress,
 ) -> None:
-    _check_runs(system.architecture)
     root = target / 'root'
     staged = target / 'settings'
     for name, text in settings(system).items():
