@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a rehearsal is made of; tests/e2e/test_before_the_server.py has whole ones."""
+"""What a rehearsal is made of; whole ones are in test_before_the_server."""
 
 import dataclasses
 import pathlib
