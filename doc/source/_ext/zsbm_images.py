@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`.. images:: matrix` and `.. images:: support`: which images were booted.
+"""`.. images:: matrix`, `support`, `steps`: which images were booted.
 
-Both are made when the documents are built, from the last results of the rows
-`image` and `adapt_image`: a row that is not green shows nothing.
+They are made when the documents are built, from the last results of the rows
+`image`, `adapt_image` and `before_the_server`: a row that is not green shows
+nothing.
 """
 
 import json
@@ -19,6 +20,7 @@ RESULTS = TOP / 'tests' / 'results'
 # Where a converted image was booted.
 METAL = ('bios-sata', 'uefi-nvme', 'uefi-nvme-arm64')
 VM = ('vm-bios', 'vm-uefi', 'vm-uefi-arm64')
+SERVERS = ('metal-uefi', 'metal-bios', 'large-disk')
 # What users ask for, and the images that show it. The second: as Debian
 # packages make it, where users have it from another distribution.
 REAL = (
@@ -135,18 +137,49 @@ def support() -> str:
     return table(head, [cells])
 
 
+def steps() -> str:
+    """Return how long the steps of deploys took, a row for each server."""
+    rows = []
+    for group in ('adapt_image', 'before_the_server'):
+        for path in sorted((RESULTS / group).glob('*.json')):
+            figures = _green(group, path.stem) or {}
+            for server in SERVERS:
+                if f'{server} write_image' in figures:
+                    within = figures.get(f'{server} adapt in the ramdisk')
+                    rows.append(
+                        (
+                            path.stem.replace('_', ' '),
+                            f'``{figures["image"]}``',
+                            server,
+                            f'{figures[f"{server} write_image"]:.1f}',
+                            f'{figures[f"{server} adapt_image"]:.1f}',
+                            f'{within:.1f}' if within is not None else '',
+                        )
+                    )
+    head = (
+        'Row',
+        'Image',
+        'Server',
+        'write_image (s)',
+        'adapt_image (s)',
+        'of these at work (s)',
+    )
+    return table(head, rows) if rows else 'None is green.'
+
+
 class Images(docutils.SphinxDirective):
     """`.. images:: matrix`: a table that is made from results."""
 
     required_arguments = 1
     makers: ClassVar[dict[str, Callable[[], str]]] = {
         'matrix': matrix,
+        'steps': steps,
         'support': support,
     }
 
     def run(self) -> list[Any]:
         """Return the nodes of the table."""
-        for group in ('image', 'adapt_image'):
+        for group in ('image', 'adapt_image', 'before_the_server'):
             for path in (RESULTS / group).glob('*.json'):
                 self.env.note_dependency(str(path))
         return self.parse_text_to_nodes(self.makers[self.arguments[0]]())

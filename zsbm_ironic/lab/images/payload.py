@@ -12,13 +12,14 @@ import importlib.metadata
 import importlib.resources
 import pathlib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from zsbm_ironic.common import exception
 
 PACKAGE = 'zsbm_ironic'
 DISTRIBUTION = 'zsbm-ironic'
-ENTRY_POINTS = 'ironic_python_agent.hardware_managers'
+# Groups of entry points whose names begin so are the agent's.
+AGENT = 'ironic_python_agent.'
 # Rooms of the conductor, its services and the lab: what they import is not
 # in the ramdisk.
 ROOMS_LEFT_OUT = (
@@ -35,6 +36,8 @@ ROOMS_LEFT_OUT = (
     'request',
     'status',
 )
+
+Points = Mapping[str, Mapping[str, str]]
 
 
 def collect(wheel: pathlib.Path | None = None) -> dict[str, bytes]:
@@ -70,11 +73,12 @@ def _package_files() -> Iterator[tuple[str, bytes]]:
             yield name, path.read_bytes()
 
 
-def _entry_points() -> dict[str, str]:
-    found = importlib.metadata.distribution(DISTRIBUTION).entry_points
-    return {
-        point.name: point.value for point in found.select(group=ENTRY_POINTS)
-    }
+def _entry_points() -> Points:
+    points: dict[str, dict[str, str]] = {}
+    for point in importlib.metadata.distribution(DISTRIBUTION).entry_points:
+        if point.group.startswith(AGENT):
+            points.setdefault(point.group, {})[point.name] = point.value
+    return points
 
 
 def _from_wheel(wheel: pathlib.Path) -> dict[str, bytes]:
@@ -101,13 +105,22 @@ def _from_wheel(wheel: pathlib.Path) -> dict[str, bytes]:
     parser = configparser.ConfigParser(delimiters=('=',))
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read_string(text)
-    return files | _metadata(version, dict(parser[ENTRY_POINTS]))
+    points = {
+        group: dict(parser[group])
+        for group in parser.sections()
+        if group.startswith(AGENT)
+    }
+    return files | _metadata(version, points)
 
 
-def _metadata(version: str, points: dict[str, str]) -> dict[str, bytes]:
+def _metadata(version: str, points: Points) -> dict[str, bytes]:
     folder = f'{PACKAGE}-{version}.dist-info'
-    lines = [f'[{ENTRY_POINTS}]']
-    lines += [f'{name} = {value}' for name, value in sorted(points.items())]
+    lines = []
+    for group, values in sorted(points.items()):
+        lines.append(f'[{group}]')
+        lines += [
+            f'{name} = {value}' for name, value in sorted(values.items())
+        ]
     header = f'Metadata-Version: 2.1\nName: {DISTRIBUTION}\nVersion: {version}'
     return {
         f'{folder}/METADATA': f'{header}\n'.encode(),

@@ -25,6 +25,7 @@ SCRIPTS = (
     'os/zsbm-grow',
     'os/zsbm-ready',
 )
+COLLECTOR = 'zsbm_ironic.ramdisk.inspection:collect'
 MANAGER = 'zsbm_ironic.ramdisk.manager:ZsbmHardwareManager'
 
 
@@ -127,8 +128,14 @@ class TestPayload(base.BaseTestCase):
         (found,) = importlib.metadata.distributions(
             name='zsbm-ironic', path=[str(site)]
         )
-        (point,) = found.entry_points.select(group=payload.ENTRY_POINTS)
-        self.assertEqual(MANAGER, point.value)
+        points = {one.group: one.value for one in found.entry_points}
+        self.assertEqual(
+            {
+                'ironic_python_agent.hardware_managers': MANAGER,
+                'ironic_python_agent.inspector.collectors': COLLECTOR,
+            },
+            points,
+        )
         code = f'import sys; sys.path.insert(0, {str(site)!r}); '
         code += 'import zsbm_ironic.ramdisk.manager as m; print(m.__file__)'
         done = subprocess.run(
