@@ -6,6 +6,7 @@ ones. What it adds is in the inventory of the node from then on, next to what
 upstream collects (`openstack baremetal node inventory save`).
 """
 
+import logging
 from typing import Any
 
 from ironic_python_agent import errors, hardware
@@ -14,17 +15,26 @@ from zsbm_ironic.image import inventory
 from zsbm_ironic.ramdisk import this_server
 
 COLLECTOR = 'zsbm'
+LOG = logging.getLogger(__name__)
 
 
 def collect(data: dict[str, Any], failures: Any) -> None:
     """Add firmware, root disk and NICs, as the kernel names them.
 
-    A server without a disk has nothing to boot an image from, so it has
-    none of it.
+    Where it cannot be found out, the agent's log says why, and inspection
+    goes on without: it matters for images alone.
 
     :param data: what is told to Ironic; changed here.
     :param failures: of all collectors; left alone.
     """
+    try:
+        _add(data)
+    except Exception:
+        LOG.exception('What an image depends on could not be found out')
+
+
+def _add(data: dict[str, Any]) -> None:
+    """Add it, unless there is no disk to boot an image from."""
     try:
         device = hardware.dispatch_to_managers('get_os_install_device')
     except errors.DeviceNotFound:
@@ -33,9 +43,7 @@ def collect(data: dict[str, Any], failures: Any) -> None:
         disk.name: disk.size
         for disk in hardware.dispatch_to_managers('list_block_devices')
     }
-    macs = [
-        one['mac_address']
-        for one in data.get('inventory', {}).get('interfaces', ())
-    ]
+    interfaces = data.get('inventory', {}).get('interfaces', ())
+    macs = [one.mac_address for one in interfaces if one.mac_address]
     found = this_server.hardware_of(device, macs)
     data[inventory.KEY] = inventory.kept(found, sizes.get(device))
