@@ -6,6 +6,7 @@ finds it warm. It has a state folder of its own, so that nobody's lab is
 touched. Needs root.
 """
 
+import dataclasses
 import http.client
 import json
 import os
@@ -17,9 +18,10 @@ from typing import Any
 
 import testtools
 
-from zsbm_ironic.common import process, progress
+from zsbm_ironic.common import artifacts, process, progress
 from zsbm_ironic.lab import demo, layout, lifecycle, network
 from zsbm_ironic.lab.images import os_image
+from zsbm_ironic.lab.vm_images import build, specimens
 
 MACHINES = pathlib.Path(__file__).with_name('machines.toml')
 STATE = '/var/lib/zsbm-lab-test'
@@ -129,6 +131,14 @@ class LabTest(testtools.TestCase):
             'node', 'show', server.machine.name, '-f', 'json'
         )
         return json.loads(done.stdout)
+
+    def vm_image(self, name: str) -> build.VmImage:
+        """Return an image of the table, where conductors may read it."""
+        cache = artifacts.Artifacts(self.lab.folders.cache)
+        image = build.build(cache, specimens.by_name(name))
+        return dataclasses.replace(
+            image, path=self.lab.hold(image.path, image.sha256)
+        )
 
     def timeline(self, server: demo.Server) -> list[dict[str, str]]:
         """Return the boot timeline, as the command line shows it."""

@@ -14,7 +14,7 @@ import time
 import fixtures
 
 from tests.e2e import base, figures
-from zsbm_ironic.common import artifacts, process
+from zsbm_ironic.common import process
 from zsbm_ironic.image import (
     editing,
     source,
@@ -24,7 +24,7 @@ from zsbm_ironic.image import (
     volumes,
 )
 from zsbm_ironic.lab import bench, demo
-from zsbm_ironic.lab.vm_images import build, configure, specimens
+from zsbm_ironic.lab.vm_images import configure
 
 BOOT_S = 420
 # What an image has that was captured from a server, by path.
@@ -42,11 +42,6 @@ class AdaptImageTest(base.LabTest):
         super().setUp()
         self.figures = self.useFixture(figures.Figures())
 
-    def specimen(self, name):
-        """Return an image of the table."""
-        cache = artifacts.Artifacts(self.lab.folders.cache)
-        return build.build(cache, specimens.by_name(name))
-
     def available(self, machine, image):
         """Return a server that waits for an image."""
         server = self.server(machine)
@@ -57,7 +52,7 @@ class AdaptImageTest(base.LabTest):
 
     def delivered(self, name, machine, image=None):
         """Deploy an image of the table and wait until it is up."""
-        image = image or self.specimen(name)
+        image = image or self.vm_image(name)
         server = self.available(machine, image)
         self.comes_up(server, image, server.deploy)
         return self.report(server, name)
@@ -115,7 +110,7 @@ class AdaptImageTest(base.LabTest):
 
     def test_rebuild(self):
         """The image is adapted once more: nothing of it is left."""
-        image = self.specimen('debian12-mbr')
+        image = self.vm_image('debian12-mbr')
         report = self.delivered('debian12-mbr', 'metal-uefi')
         server = self.server('metal-uefi')
         drive = json.dumps(server.config_drive())
@@ -164,7 +159,7 @@ class AdaptImageTest(base.LabTest):
     def test_kernel_for_vms_and_none_for_hardware(self):
         """The deploy ends with what is to be done."""
         shutil.rmtree(self.kits(), ignore_errors=True)
-        server = self.available('metal-uefi', self.specimen('debian12-cloud'))
+        server = self.available('metal-uefi', self.vm_image('debian12-cloud'))
         server.baremetal(
             'node', 'deploy', server.machine.name, '--wait', check=False
         )
@@ -175,7 +170,7 @@ class AdaptImageTest(base.LabTest):
 
     def test_power_cut_while_an_image_is_adapted(self):
         """What is half done is written over by the next deploy."""
-        server = self.available('metal-uefi', self.specimen('debian12-mbr'))
+        server = self.available('metal-uefi', self.vm_image('debian12-mbr'))
         name = server.machine.name
         server.baremetal('node', 'deploy', name)
         deadline = time.monotonic() + BOOT_S
@@ -210,8 +205,8 @@ class AdaptImageTest(base.LabTest):
 
     def captured(self):
         """Return an image with what an OS writes while it runs."""
-        image = self.specimen('debian12-mbr')
-        folder = image.path.parent / 'captured'
+        image = self.vm_image('debian12-mbr')
+        folder = self.lab.folders.built / 'captured'
         folder.mkdir(exist_ok=True)
         self.addCleanup(shutil.rmtree, folder)
         raw, path = folder / 'disk.raw', folder / 'captured.qcow2'

@@ -9,10 +9,10 @@ import json
 import shutil
 
 from tests.e2e import base, figures
-from zsbm_ironic.common import artifacts, process
+from zsbm_ironic.common import process
 from zsbm_ironic.image import verdicts
 from zsbm_ironic.lab import demo, ironic, network
-from zsbm_ironic.lab.vm_images import build, configure, specimens
+from zsbm_ironic.lab.vm_images import configure
 
 BOOT_S = 420
 
@@ -21,11 +21,6 @@ class BeforeTheServerTest(base.LabTest):
     def setUp(self):
         super().setUp()
         self.figures = self.useFixture(figures.Figures())
-
-    def image(self, name):
-        """Return an image of the table."""
-        cache = artifacts.Artifacts(self.lab.folders.cache)
-        return build.build(cache, specimens.by_name(name))
 
     def zsbm_image(self, *words):
         """Run it as a person does who has the credentials of the cloud."""
@@ -47,7 +42,7 @@ class BeforeTheServerTest(base.LabTest):
 
     def test_an_image_is_judged_for_a_node(self):
         self.inspected('metal-uefi')
-        image = self.image('debian12-mbr')
+        image = self.vm_image('debian12-mbr')
         done = self.zsbm_image(
             'check', str(image.path), '--node', 'metal-uefi', '-f', 'json'
         )
@@ -58,7 +53,7 @@ class BeforeTheServerTest(base.LabTest):
 
     def test_a_node_says_so_that_its_image_cannot_boot(self):
         server = self.inspected('metal-uefi')
-        image = self.image('debian12-arm64')
+        image = self.vm_image('debian12-arm64')
         folder = self.lab.folders.conductor(1) / 'state' / 'zsbm-verdicts'
         folder.mkdir(exist_ok=True)
         done = self.zsbm_image(
@@ -80,8 +75,8 @@ class BeforeTheServerTest(base.LabTest):
     def test_a_fit_image_is_not_looked_at(self):
         """One that was converted and checked costs the agent nothing."""
         server = self.inspected('metal-uefi')
-        image = self.image('debian12-mbr')
-        folder = image.path.parent / 'fit'
+        image = self.vm_image('debian12-mbr')
+        folder = self.lab.folders.built / 'fit'
         folder.mkdir(exist_ok=True)
         self.addCleanup(shutil.rmtree, folder)
         fit = folder / 'fit.qcow2'
@@ -116,7 +111,7 @@ class BeforeTheServerTest(base.LabTest):
 
     def test_a_boot_is_rehearsed(self):
         self.inspected('metal-uefi')
-        image = self.image('debian12-mbr')
+        image = self.vm_image('debian12-mbr')
         done = self.zsbm_image(
             *('rehearse', str(image.path), '--node', 'metal-uefi'),
             *('-f', 'json'),
@@ -129,7 +124,7 @@ class BeforeTheServerTest(base.LabTest):
         self.assertEqual([], outcome['stand_ins'])
 
     def test_another_architecture_is_not_rehearsed(self):
-        image = self.image('debian12-arm64')
+        image = self.vm_image('debian12-arm64')
         done = self.zsbm_image(
             'rehearse', str(image.path), '--hardware', 'bios-sata'
         )

@@ -121,8 +121,8 @@ class Lab:
         built = ramdisk.build(cache)
         held = dataclasses.replace(
             built,
-            kernel=self._hold(built.kernel, built.digest),
-            initramfs=self._hold(built.initramfs, built.digest),
+            kernel=self.hold(built.kernel, built.digest),
+            initramfs=self.hold(built.initramfs, built.digest),
         )
         return Built(
             held,
@@ -136,8 +136,24 @@ class Lab:
         """
         image = os_image.build(self._cache())
         return dataclasses.replace(
-            image, path=self._hold(image.path, image.digest)
+            image, path=self.hold(image.path, image.digest)
         )
+
+    def hold(self, path: pathlib.Path, digest: str) -> pathlib.Path:
+        """Return a name of our own for a built file, that conductors read.
+
+        The cache drops what is old; a node may be rebuilt long after.
+        """
+        own = self.folders.built / f'{digest}-{path.name}'
+        if not own.exists():
+            own.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                own.hardlink_to(path)
+            except OSError:
+                draft = own.with_suffix('.new')
+                shutil.copyfile(path, draft)
+                draft.rename(own)
+        return own
 
     def _cache(self) -> artifacts.Artifacts:
         return artifacts.Artifacts(self.folders.cache, report=self.report)
@@ -333,22 +349,6 @@ class Lab:
                 f'`ZSBM_LAB_DIR={owner} zsbm-lab down`',
             )
         network.delete()
-
-    def _hold(self, path: pathlib.Path, digest: str) -> pathlib.Path:
-        """Return a name of our own for a built file.
-
-        The cache drops what is old; a node may be rebuilt long after.
-        """
-        own = self.folders.built / f'{digest}-{path.name}'
-        if not own.exists():
-            own.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                own.hardlink_to(path)
-            except OSError:
-                draft = own.with_suffix('.new')
-                shutil.copyfile(path, draft)
-                draft.rename(own)
-        return own
 
     def _stop_what_is_outdated(self) -> None:
         """Stop processes of another version of this package.
