@@ -30,6 +30,8 @@ _MOUNT_OPTIONS = 'ro,nosuid,nodev,noexec'
 # No log of another file system with the same UUID; the whole of it.
 _OPTIONS = {'xfs': ',nouuid', 'btrfs': ',subvolid=5'}
 _LABEL = 'security.selinux'
+# There once the kernel has loop devices; no ramdisk has them from the start.
+_LOOPS = pathlib.Path('/sys/module/loop')
 _KINDS = frozenset({'ext2', 'ext3', 'ext4', 'xfs', 'btrfs'})
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -110,6 +112,8 @@ def _loop(disk: pathlib.Path, start_bytes: int) -> Iterator[str]:
 
     One that `mount` makes would stay read-only with a read-only mount.
     """
+    if not _LOOPS.exists():
+        process.run(['modprobe', 'loop'], timeout_s=limits.WRITE_S)
     made = process.run(
         ['losetup', '--find', '--show', f'--offset={start_bytes}', disk],
         timeout_s=limits.WRITE_S,
