@@ -138,6 +138,9 @@ def _measured(
         variables = (folder / 'environ').read_bytes().split(b'\0')
         return _GROUP if mark in variables else None
 
+    # Libguestfs ends without this folder, which a host without a kernel of
+    # its own does not have.
+    pathlib.Path('/lib/modules').mkdir(exist_ok=True)
     environment = {
         _MARK: str(os.getpid()),
         'LIBGUESTFS_BACKEND': 'direct',

@@ -47,7 +47,6 @@ class AdaptImageTest(base.LabTest):
         server = self.server(machine)
         demo.make_available(server)
         server.describe_instance(image)
-        self.addCleanup(demo.make_available, server)
         return server
 
     def delivered(self, name, machine, image=None):

@@ -94,7 +94,6 @@ class BeforeTheServerTest(base.LabTest):
         server.describe_instance(
             dataclasses.replace(image, path=fit, sha256=verdicts.sha256(fit))
         )
-        self.addCleanup(demo.make_available, server)
         server.deploy()
         self.figures['image'] = 'debian12-mbr'
         self.figures.steps('metal-uefi', self.timeline(server))

@@ -11,7 +11,7 @@ import enum
 
 MIB = 1 << 20
 # Big enough for a kernel with drivers of servers, small enough to copy.
-VIRTUAL_MIB = 2048
+VIRTUAL_MIB = 1280
 
 
 class Initramfs(enum.Enum):
