@@ -57,12 +57,15 @@ class AdaptImageTest(base.LabTest):
         return self.report(server, name)
 
     def comes_up(self, server, image, deliver):
-        """Do it, and wait for what the image's system says when it is up."""
+        """Do it, and wait for what the image's system says when it is up.
+
+        It has the name of the server then.
+        """
         log = server.folder / 'serial.log'
         before = log.stat().st_size if log.exists() else 0
         deliver()
         wanted = (
-            f'{configure.READY_MARKER} {image.specimen.name} '
+            f'{configure.READY_MARKER} {server.machine.name} '
             f'{image.specimen.interface}=198.51.100.'
         )
         deadline = time.monotonic() + BOOT_S

@@ -9,8 +9,8 @@ import json
 import shutil
 
 from tests.e2e import base, figures
-from zsbm_ironic.common import process
-from zsbm_ironic.image import verdicts
+from zsbm_ironic.common import artifacts, process
+from zsbm_ironic.image import loaders, verdicts
 from zsbm_ironic.lab import demo, ironic, network
 from zsbm_ironic.lab.vm_images import configure
 
@@ -30,6 +30,12 @@ class BeforeTheServerTest(base.LabTest):
             env=demo.client_environment(),
             check=False,
         )
+
+    def with_loaders(self):
+        """Return words for a cache with boot loaders: no mirror is near."""
+        folder = self.lab.folders.cache
+        loaders.fetch(artifacts.Artifacts(folder))
+        return ['--cache', str(folder)]
 
     def inspected(self, name):
         """Return a server that was inspected by this release."""
@@ -81,7 +87,8 @@ class BeforeTheServerTest(base.LabTest):
         self.addCleanup(shutil.rmtree, folder)
         fit = folder / 'fit.qcow2'
         done = self.zsbm_image(
-            'convert', str(image.path), str(fit), '--node', 'metal-uefi'
+            *('convert', str(image.path), str(fit), '--node', 'metal-uefi'),
+            *self.with_loaders(),
         )
         self.assertEqual(0, done.returncode, done.stderr)
         kept = self.lab.folders.conductor(1) / 'state' / 'zsbm-verdicts'
@@ -114,6 +121,7 @@ class BeforeTheServerTest(base.LabTest):
         done = self.zsbm_image(
             *('rehearse', str(image.path), '--node', 'metal-uefi'),
             *('-f', 'json'),
+            *self.with_loaders(),
         )
         self.assertEqual(0, done.returncode, done.stderr + done.stdout)
         outcome = json.loads(done.stdout)['metal-uefi']

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cloud that is asked for servers and images."""
 
+import warnings
 from typing import Any
 
 from zsbm_ironic.image import exception
@@ -13,6 +14,10 @@ def sdk() -> Any:
     """
     try:
         import openstack
+        import openstack.warnings
     except ImportError as exc:
         raise exception.SdkMissing from exc
+    # It finds fault with `latest` as a version, which the command line of
+    # baremetal wants in the same variable.
+    warnings.simplefilter('ignore', openstack.warnings.ConfigurationWarning)
     return openstack
