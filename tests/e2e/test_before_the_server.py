@@ -79,7 +79,10 @@ class BeforeTheServerTest(base.LabTest):
             self.assertIn(word, deploy['Reason'])
 
     def test_a_fit_image_is_not_looked_at(self):
-        """One that was converted and checked costs the agent nothing."""
+        """One that was converted and checked costs the agent nothing.
+
+        It has a host name, which the server would get otherwise.
+        """
         server = self.inspected('metal-uefi')
         image = self.vm_image('debian12-mbr')
         folder = self.lab.folders.built / 'fit'
@@ -100,6 +103,10 @@ class BeforeTheServerTest(base.LabTest):
         self.assertEqual(0, done.returncode, done.stderr + done.stdout)
         server.describe_instance(
             dataclasses.replace(image, path=fit, sha256=verdicts.sha256(fit))
+        )
+        server.baremetal(
+            *('node', 'set', 'metal-uefi', '--instance-info'),
+            'zsbm_keep_identity=true',
         )
         server.deploy()
         self.figures['image'] = 'debian12-mbr'

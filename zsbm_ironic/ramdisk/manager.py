@@ -47,6 +47,8 @@ HEARTBEAT_PAUSE_S = 1
 # line says otherwise (ipa-image-download-connection-retries). Upstream's 9
 # make a wrong checksum cost ten whole downloads.
 IMAGE_RETRIES = 2
+_TABLE_TRIES = 10
+_TABLE_WAIT_S = 1
 
 
 class ZsbmHardwareManager(hardware.HardwareManager):
@@ -268,8 +270,19 @@ def _may_not_adapt(node: dict[str, Any]) -> bool:
 def _read_table(device: str, changes: Sequence[editing.Change]) -> None:
     """Have the kernel read a table that may be new.
 
-    A new partition has a node then, before the boot entry is made.
+    A new partition has a node then, before the boot entry is made. While udev
+    still looks at a partition, the kernel refuses.
     """
-    if changes and pathlib.Path(device).is_block_device():
-        process.run(['blockdev', '--rereadpt', device], timeout_s=60)
+    if not changes or not pathlib.Path(device).is_block_device():
+        return
+    for tries_left in reversed(range(_TABLE_TRIES)):
         process.run(['udevadm', 'settle'], timeout_s=60)
+        done = process.run(
+            ['blockdev', '--rereadpt', device],
+            timeout_s=60,
+            check=tries_left == 0,
+        )
+        if done.returncode == 0:
+            break
+        time.sleep(_TABLE_WAIT_S)
+    process.run(['udevadm', 'settle'], timeout_s=60)
