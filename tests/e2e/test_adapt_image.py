@@ -181,6 +181,12 @@ class AdaptImageTest(base.LabTest):
             time.sleep(0.1)
         bench.client(server.machine, self.lab.folders).power('off')
         self.assertEqual('adapt_image', self.step(name), 'the cut came late')
+        # The conductor may be asking the agent, which answers no more.
+        self.wait_for(
+            lambda: self.node(server)['reservation'] is None,
+            'the node is locked',
+            BOOT_S,
+        )
         server.provision('undeploy')
         self.delivered('debian12-mbr', name)
 

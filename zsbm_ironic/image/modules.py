@@ -2,9 +2,9 @@
 """Which drivers a kernel of an image has, by the tables of its depmod.
 
 Answers the kernel's own question: which module takes the device with this
-modalias? Reads modules.alias, modules.dep, modules.builtin and
-modules.builtin.modinfo (kmod, depmod(8); the last since Linux 5.2), executes
-nothing.
+modalias? Reads modules.alias, modules.dep, modules.softdep, modules.builtin
+and modules.builtin.modinfo (kmod, depmod(8); the last since Linux 5.2),
+executes nothing.
 """
 
 import collections
@@ -59,6 +59,8 @@ class Modules:
     :param aliases: pattern and module, in any order.
     :param paths: path below the folder by module, and what it depends on.
     :param builtin: modules that are part of the kernel.
+    :param soft: what a module asks the kernel for by name before it works,
+        as ext4 for crc32c; names of modules or aliases.
     """
 
     def __init__(
@@ -67,7 +69,9 @@ class Modules:
         aliases: Iterable[tuple[str, str]],
         paths: Mapping[str, tuple[str, tuple[str, ...]]],
         builtin: frozenset[str],
+        soft: Mapping[str, tuple[str, ...]],
     ) -> None:
+        self._soft = soft
         self.folder = folder
         self.release = pathlib.PurePosixPath(folder).name
         self.paths = paths
@@ -92,9 +96,12 @@ class Modules:
     @classmethod
     def of_kit(cls, folder: pathlib.Path, release: str) -> 'Modules':
         """Read the tables of a kernel that is on this host."""
-        return cls._read(
-            f'{FOLDER}/{release}', lambda name: (folder / name).read_text()
-        )
+
+        def table(name: str) -> str:
+            path = folder / name
+            return path.read_text() if path.exists() else ''
+
+        return cls._read(f'{FOLDER}/{release}', table)
 
     @classmethod
     def _read(cls, folder: str, table: Callable[[str], str]) -> 'Modules':
@@ -108,6 +115,7 @@ class Modules:
             frozenset(
                 name_of(line) for line in table('modules.builtin').split()
             ),
+            _soft(table('modules.softdep')),
         )
 
     def driver(self, modalias: str) -> Driver | None:
@@ -128,7 +136,10 @@ class Modules:
         return Driver(frozenset(usable), bool(usable & self.builtin))
 
     def closure(self, names: Iterable[str]) -> set[str]:
-        """Return modules and all that they depend on, without builtin ones."""
+        """Return modules and all that they depend on, without builtin ones.
+
+        What they ask for by name comes along, each that answers to it.
+        """
         waiting = [name for name in names if name in self.paths]
         found: set[str] = set()
         while waiting:
@@ -136,7 +147,31 @@ class Modules:
             if name not in found:
                 found.add(name)
                 waiting += self.paths[name][1]
+                waiting += [one for some in self._asked(name) for one in some]
         return found
+
+    def needs(self, name: str) -> list[frozenset[str]]:
+        """Return what a module does not work without; one of each will do."""
+        waiting = [name]
+        found: dict[str, list[frozenset[str]]] = {}
+        while waiting:
+            one = waiting.pop()
+            if one not in found:
+                found[one] = [frozenset({one}), *self._asked(one)]
+                waiting += self.paths[one][1]
+        return [some for group in found.values() for some in group]
+
+    def _asked(self, name: str) -> list[frozenset[str]]:
+        """Return modules for each name that a module asks for."""
+        groups = []
+        for wanted in self._soft.get(name, ()):
+            module = wanted.replace('-', '_')
+            driver = self.driver(wanted)
+            if module in self.paths:
+                groups.append(frozenset({module}))
+            elif module not in self.builtin and driver and not driver.builtin:
+                groups.append(driver.names)
+        return groups
 
 
 def name_of(path: str) -> str:
@@ -163,6 +198,19 @@ def _builtin_aliases(text: str) -> Iterable[tuple[str, str]]:
         module, _, key = name.partition('.')
         if equal and key == 'alias':
             yield value, module.replace('-', '_')
+
+
+def _soft(text: str) -> dict[str, tuple[str, ...]]:
+    """Read lines as `softdep ext4 pre: crypto-crc32c post: other`."""
+    soft: dict[str, tuple[str, ...]] = {}
+    for line in text.splitlines():
+        before, _, after = line.partition(' pre:')
+        words = before.split()
+        if len(words) == 2 and words[0] == 'softdep':
+            wanted = tuple(after.partition('post:')[0].split())
+            name = words[1].replace('-', '_')
+            soft[name] = soft.get(name, ()) + wanted
+    return soft
 
 
 def _paths(text: str) -> dict[str, tuple[str, tuple[str, ...]]]:

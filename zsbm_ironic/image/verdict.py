@@ -278,12 +278,13 @@ def _early(
     found: system.System, drivers: modules.Modules, names: frozenset[str]
 ) -> bool:
     """Return whether the initramfs has one of the modules, and its needs."""
-    if found.initramfs is None:
+    own = found.initramfs
+    if own is None:
         return False
     return any(
         all(
-            found.initramfs.has(drivers.release, one)
-            for one in drivers.closure({name})
+            any(own.has(drivers.release, one) for one in some)
+            for some in drivers.needs(name)
         )
         for name in names
         if name in drivers.paths

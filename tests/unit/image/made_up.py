@@ -51,6 +51,13 @@ class Image:
         self.more_partitions = 0
         self.fill = False
 
+    def ask(self, module: str, name: str, answer: str) -> None:
+        """Let a module ask for a name, that another one answers to."""
+        self.drivers[answer] = name
+        self.files[f'lib/modules/{RELEASE}/modules.softdep'] = (
+            f'# of the modules\nsoftdep {module} pre: {name}\n'.encode()
+        )
+
     def write(self) -> pathlib.Path:
         root = self.folder / 'root'
         modules = f'lib/modules/{RELEASE}'

@@ -83,6 +83,15 @@ class CheckTest(testtools.TestCase):
         self.image.early = {'ext4', 'sd_mod'}
         self.assertFinds(4, 'no-disk-driver-early')
 
+    def test_what_a_driver_asks_for_is_not_early(self) -> None:
+        self.image.ask('ext4', 'crypto-crc32c', 'crc32c_generic')
+        self.assertFinds(4, 'no-disk-driver-early')
+
+    def test_what_a_driver_asks_for_is_early(self) -> None:
+        self.image.ask('ext4', 'crypto-crc32c', 'crc32c_generic')
+        self.image.early.add('crc32c_generic')
+        self.assertFinds(0)
+
     def test_no_driver_at_all(self) -> None:
         del self.image.drivers['ahci']
         self.assertFinds(4, 'no-disk-driver')

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`zsbm-image convert` on real disks with a made-up OS.
 
-Whether they boot then, machines show: tests/e2e/test_vm_images.py. Boot
+Whether they boot then, machines show: tests/e2e/test_image.py. Boot
 loaders are files of a few bytes here.
 """
 
@@ -155,6 +155,13 @@ class FilesTest(ConvertCase):
         self.assertEqual(1024, len(text))
         self.assertIn(f'kernelopts=root=UUID={made_up.UUID} ro\n#', text)
 
+    def test_what_a_driver_asks_for_comes_along(self) -> None:
+        self.image.ask('ext4', 'crypto-crc32c', 'crc32c_generic')
+        status, changes, _ = self.convert()
+        self.assertEqual(0, status)
+        self.assertIn('crc32c_generic', changes['early-drivers'][0])
+        self.assert_again_nothing()
+
     def test_early_drivers(self) -> None:
         self.image.early = {'ext4'}
         self.image.files['etc/initramfs-tools/conf.d/.keep'] = b''
@@ -279,7 +286,12 @@ class KernelTest(ConvertCase):
         """A kernel with the drivers that the image's own has not."""
         root = self.cache / kits.KIND / kits.key('debian 12', 'x86_64')
         drivers = made_up.MODULES | self.image.drivers
-        folders = {'e1000e': 'drivers/net', 'ext4': 'fs/ext4'}
+        drivers |= {'crc32c_generic': 'crypto-crc32c'}
+        folders = {
+            'crc32c_generic': 'crypto',
+            'e1000e': 'drivers/net',
+            'ext4': 'fs/ext4',
+        }
         paths = {
             name: f'kernel/{folders.get(name, "drivers/ata")}/{name}.ko'
             for name in (*drivers, 'ext4')
@@ -297,6 +309,7 @@ class KernelTest(ConvertCase):
             ).encode(),
             'modules/modules.builtin': b'',
             'modules/modules.builtin.modinfo': b'',
+            'modules/modules.softdep': b'softdep ext4 pre: crypto-crc32c\n',
         } | {f'modules/{path}': b'code' for path in paths.values()}
         for name, content in files.items():
             path = root / name
@@ -315,7 +328,8 @@ class KernelTest(ConvertCase):
             (f'/boot/initrd.img-{self.NEW}',), found.boots.initramfs
         )
         assert found.initramfs is not None
-        self.assertTrue(found.initramfs.has(self.NEW, 'ahci'))
+        for name in ('ahci', 'ext4', 'crc32c_generic'):
+            self.assertTrue(found.initramfs.has(self.NEW, name), name)
         self.assertFalse(found.initramfs.has(self.NEW, 'e1000e'))
         menu = self.text('/boot/grub/grub.cfg')
         self.assertEqual(2, menu.count('menuentry'))
