@@ -16,7 +16,7 @@ from ironic.drivers.modules import deploy_utils, inspect_utils
 from oslo_config import cfg
 
 from zsbm_ironic.common import exception
-from zsbm_ironic.drivers import adaptation
+from zsbm_ironic.drivers import adaptation, filled_in
 from zsbm_ironic.drivers import exception as drivers_exception
 from zsbm_ironic.image import exception as image_exception
 from zsbm_ironic.image import hardware, inventory, verdict, verdicts
@@ -99,7 +99,8 @@ def _kept(task: task_manager.TaskManager) -> verdicts.Kept | None:
         return verdicts.parse(
             str(told), f'property {verdicts.PROPERTY} of the image'
         )
-    digest = _sha256(info)
+    # During a deploy, Ironic has written that of the raw image over it.
+    digest = _sha256(filled_in.without(info))
     if digest is None:
         return None
     return verdicts.read(pathlib.Path(CONF.zsbm_image.verdict_dir), digest)
