@@ -94,6 +94,9 @@ class TestDeploy(DeployCase):
         self._deploy()
         self.wait_for(self.node, 'active')
         self.assertEqual('on', self.bmc.machine.power)
+        # A rebuild is not to take the OS for the agent.
+        info = self.api.get_node(self.node).driver_internal_info
+        self.assertNotIn('agent_last_heartbeat', info)
         status, output = self.ironic.baremetal(
             *('node', 'boot', 'timeline', 'web-3', '-f', 'value'),
             *('-c', 'Source', '-c', 'Event', '-c', 'Detail'),

@@ -270,6 +270,7 @@ class ZsbmDeploy(ironic_compat.AgentDeploy):
         """
         if not _agent_powers_off(task):
             super().tear_down_agent(task)
+            _forget_agent(task.node)
             return
         if CONF.agent.deploy_logs_collect == 'always':
             driver_lib.collect_ramdisk_logs(task.node)
@@ -279,6 +280,17 @@ class ZsbmDeploy(ironic_compat.AgentDeploy):
                 task.node.uuid,
             )
             conductor_lib.node_power_action(task, states.POWER_OFF)
+        _forget_agent(task.node)
+
+
+def _forget_agent(node: Any) -> None:
+    """Take away when the agent was last heard: it runs no more.
+
+    With [deploy]fast_track, upstream takes an OS that was just started for it
+    (is_fast_track, conductor/utils.py), so that a rebuild fails.
+    """
+    node.del_driver_internal_info('agent_last_heartbeat')
+    node.save()
 
 
 def unsuitable(versions: dict[str, str]) -> str | None:
