@@ -26,7 +26,6 @@ class TestGlance(ironic_service.TestCase):
         cls.addClassCleanup(cls.glance.remove)
         cls.glance.start()
         cls.options = {
-            'conductor': {'automated_clean': 'false'},
             'glance': {
                 'auth_type': 'none',
                 'endpoint_override': cls.glance.url,

@@ -9,11 +9,7 @@ time. Owns the cache kind `vm-root`.
 import pathlib
 import shutil
 
-from zsbm_ironic.common import (
-    artifacts,
-    process,
-    progress,
-)
+from zsbm_ironic.common import artifacts, process, progress
 from zsbm_ironic.lab.images import debian
 from zsbm_ironic.lab.vm_images import foreign, specimens
 
