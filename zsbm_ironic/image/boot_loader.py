@@ -28,6 +28,8 @@ from zsbm_ironic.image import (
     volumes,
 )
 
+# Keys of the changes after which the partition table may be another.
+TABLE_CHANGES = frozenset({'gpt', 'esp', 'bios-loader'})
 # Suffix of the loaders' names by architecture.
 _SUFFIX = {'x86_64': 'x64', 'aarch64': 'aa64'}
 

@@ -138,28 +138,33 @@ class Modules:
     def closure(self, names: Iterable[str]) -> set[str]:
         """Return modules and all that they depend on, without builtin ones.
 
-        What they ask for by name comes along, each that answers to it.
+        What they ask for by name comes along, each that answers to it. What
+        the tables name and the kernel has not is left out.
         """
-        waiting = [name for name in names if name in self.paths]
-        found: set[str] = set()
-        while waiting:
-            name = waiting.pop()
-            if name not in found:
-                found.add(name)
-                waiting += self.paths[name][1]
-                waiting += [one for some in self._asked(name) for one in some]
-        return found
+        return self._reached(names, with_asked=True) & self.paths.keys()
 
     def needs(self, name: str) -> list[frozenset[str]]:
         """Return what a module does not work without; one of each will do."""
-        waiting = [name]
-        found: dict[str, list[frozenset[str]]] = {}
+        reached = self._reached([name], with_asked=False) - self.builtin
+        return [
+            some
+            for one in sorted(reached)
+            for some in (frozenset({one}), *self._asked(one))
+        ]
+
+    def _reached(self, names: Iterable[str], *, with_asked: bool) -> set[str]:
+        """Return modules and what they depend on, there or not."""
+        waiting = list(names)
+        found: set[str] = set()
         while waiting:
-            one = waiting.pop()
-            if one not in found:
-                found[one] = [frozenset({one}), *self._asked(one)]
-                waiting += self.paths[one][1]
-        return [some for group in found.values() for some in group]
+            name = waiting.pop()
+            if name in found:
+                continue
+            found.add(name)
+            waiting += self.paths.get(name, ('', ()))[1]
+            if with_asked:
+                waiting += [one for some in self._asked(name) for one in some]
+        return found
 
     def _asked(self, name: str) -> list[frozenset[str]]:
         """Return modules for each name that a module asks for."""

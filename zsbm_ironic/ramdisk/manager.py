@@ -27,7 +27,13 @@ from ironic_python_agent import (
 from oslo_config import cfg
 
 from zsbm_ironic.common import exception, process
-from zsbm_ironic.image import adapt, editing, identity, supplies
+from zsbm_ironic.image import (
+    adapt,
+    boot_loader,
+    editing,
+    identity,
+    supplies,
+)
 from zsbm_ironic.image import exception as image_exception
 from zsbm_ironic.ramdisk import (
     boot_report,
@@ -273,7 +279,8 @@ def _read_table(device: str, changes: Sequence[editing.Change]) -> None:
     A new partition has a node then, before the boot entry is made. While udev
     still looks at a partition, the kernel refuses.
     """
-    if not changes or not pathlib.Path(device).is_block_device():
+    changed = {one.key for one in changes} & boot_loader.TABLE_CHANGES
+    if not changed or not pathlib.Path(device).is_block_device():
         return
     for tries_left in reversed(range(_TABLE_TRIES)):
         process.run(['udevadm', 'settle'], timeout_s=60)

@@ -70,9 +70,9 @@ class Image:
             'modules.dep': ''.join(f'kernel/{name}.ko:\n' for name in names),
             'modules.builtin': '',
         }
-        files = self.files | {
+        files = {
             f'{modules}/{name}': text.encode() for name, text in tables.items()
-        }
+        } | self.files
         files |= {f'{modules}/kernel/{name}.ko': b'code' for name in names}
         files.setdefault('boot/initrd.img', self.initramfs())
         for name, content in files.items():

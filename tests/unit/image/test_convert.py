@@ -5,28 +5,15 @@ Whether they boot then, machines show: tests/e2e/test_image.py. Boot
 loaders are files of a few bytes here.
 """
 
-import contextlib
-import importlib.resources
-import io
-import json
-import pathlib
 import re
 import subprocess
 
-import fixtures
-import testtools
-
-from tests.unit.image import made_up
+from tests.unit.image import converting, made_up
 from zsbm_ironic.common import process
 from zsbm_ironic.image import (
-    cli,
     exception,
     ext,
-    hardware_kernel,
     initramfs,
-    kits,
-    loaders,
-    system,
     tree,
     volumes,
 )
@@ -35,69 +22,7 @@ from zsbm_ironic.lab.images import disk
 MAC = '52:54:00:5a:00:07'
 
 
-class ConvertCase(testtools.TestCase):
-    def setUp(self) -> None:
-        super().setUp()
-        self.folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
-        self.image = made_up.Image(self.folder)
-        self.source = self.folder / 'disk.raw'
-        self.output = self.folder / 'metal.raw'
-        self.cache = self.folder / 'cache'
-        self.make_loaders()
-
-    def make_loaders(self) -> None:
-        root = self.cache / loaders.KIND / loaders.key()
-        found = loaders.Loaders(root)
-        for name, path in found.uefi('x86_64').items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(name.encode())
-
-    def convert(
-        self, *words: str, hardware: tuple[str, ...] = ('bios-sata',)
-    ) -> tuple[int, dict[str, list[str]], str]:
-        """Return exit status, what was changed by key, and the errors."""
-        if not self.source.exists():
-            self.image.write()
-        said, wrong = io.StringIO(), io.StringIO()
-        wanted = [word for name in hardware for word in ('--hardware', name)]
-        with (
-            contextlib.redirect_stdout(said),
-            contextlib.redirect_stderr(wrong),
-        ):
-            status = cli.main(
-                ['convert', str(self.source), str(self.output), '-O', 'raw']
-                + ['-f', 'json', '--cache', str(self.cache)]
-                + [*wanted, *words]
-            )
-        changes: dict[str, list[str]] = {}
-        if said.getvalue():
-            for one in json.loads(said.getvalue())['changes']:
-                changes.setdefault(one['key'], []).append(one['what'])
-        return status, changes, wrong.getvalue()
-
-    def files(self) -> tree.Tree:
-        files = volumes.read(self.output).volumes[0].files()
-        assert files is not None
-        return files
-
-    def text(self, path: str) -> str:
-        return tree.text(self.files(), path)
-
-    def assert_again_nothing(self, *words: str, **names: tuple[str, ...]):
-        """A second conversion finds nothing to change."""
-        self.source, self.output = self.output, self.folder / 'again.raw'
-        self.assertEqual({}, self.convert(*words, **names)[1])
-        self.assertEqual(self.source.read_bytes(), self.output.read_bytes())
-
-    def assert_sound(self) -> None:
-        """The file system is what e2fsck takes for clean."""
-        process.run(
-            ['e2fsck', '-f', '-n', f'{self.output}?offset={disk.MIB}'],
-            timeout_s=30,
-        )
-
-
-class FilesTest(ConvertCase):
+class FilesTest(converting.ConvertCase):
     def test_a_fit_image_is_copied(self) -> None:
         self.assertEqual((0, {}), self.convert()[:2])
         self.assertEqual(self.source.read_bytes(), self.output.read_bytes())
@@ -272,98 +197,7 @@ class FilesTest(ConvertCase):
         self.assertFalse(self.output.exists())
 
 
-class KernelTest(ConvertCase):
-    NEW = '6.1.0-10-amd64'
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.image.drivers = {'virtio_blk': 'virtio:d00000002v*'}
-        self.image.early = {'ext4', 'virtio_blk'}
-        self.image.files['etc/systemd/system/.keep'] = b''
-        self.make_kit()
-
-    def make_kit(self) -> None:
-        """A kernel with the drivers that the image's own has not."""
-        root = self.cache / kits.KIND / kits.key('debian 12', 'x86_64')
-        drivers = made_up.MODULES | self.image.drivers
-        drivers |= {'crc32c_generic': 'crypto-crc32c'}
-        folders = {
-            'crc32c_generic': 'crypto',
-            'e1000e': 'drivers/net',
-            'ext4': 'fs/ext4',
-        }
-        paths = {
-            name: f'kernel/{folders.get(name, "drivers/ata")}/{name}.ko'
-            for name in (*drivers, 'ext4')
-        }
-        files = {
-            'vmlinuz': made_up.kernel(self.NEW),
-            'packages/linux-image.deb': b'deb',
-            kits.FACTS: json.dumps({'release': self.NEW}).encode(),
-            'modules/modules.alias': ''.join(
-                f'alias {pattern} {name}\n'
-                for name, pattern in drivers.items()
-            ).encode(),
-            'modules/modules.dep': ''.join(
-                f'{path}:\n' for path in paths.values()
-            ).encode(),
-            'modules/modules.builtin': b'',
-            'modules/modules.builtin.modinfo': b'',
-            'modules/modules.softdep': b'softdep ext4 pre: crypto-crc32c\n',
-        } | {f'modules/{path}': b'code' for path in paths.values()}
-        for name, content in files.items():
-            path = root / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-
-    def test_a_kernel_beside_the_one_of_a_vm(self) -> None:
-        status, changes, _ = self.convert()
-        self.assertEqual(0, status)
-        self.assertEqual({'kernel', 'kernel-package'}, set(changes))
-        found = system.find(volumes.read(self.output))
-        assert found is not None
-        assert found.boots is not None
-        self.assertEqual(f'/boot/vmlinuz-{self.NEW}', found.boots.kernel)
-        self.assertEqual(
-            (f'/boot/initrd.img-{self.NEW}',), found.boots.initramfs
-        )
-        assert found.initramfs is not None
-        for name in ('ahci', 'ext4', 'crc32c_generic'):
-            self.assertTrue(found.initramfs.has(self.NEW, name), name)
-        self.assertFalse(found.initramfs.has(self.NEW, 'e1000e'))
-        menu = self.text('/boot/grub/grub.cfg')
-        self.assertEqual(2, menu.count('menuentry'))
-        self.assertIn('linux /boot/vmlinuz root=', menu)
-        self.assertEqual(
-            'deb', self.text(f'{hardware_kernel.WAITING}/linux-image.deb')
-        )
-        for path in (hardware_kernel.SCRIPT, hardware_kernel.UNIT):
-            self.assertIn('/var/lib/zsbm/kernel', self.text(path))
-        self.assert_sound()
-        self.assert_again_nothing()
-
-    def test_no_menu_to_put_it_into(self) -> None:
-        self.image.files['boot/grub/grub.cfg'] = b'# empty\n'
-        self.image.files['boot/loader/entries/a.conf'] = (
-            b'linux /boot/vmlinuz\ninitrd /boot/initrd.img\n'
-            + f'options root=UUID={made_up.UUID}\n'.encode()
-        )
-        status, _, wrong = self.convert()
-        self.assertEqual(1, status)
-        self.assertIn('the boot menu cannot be changed', wrong)
-        self.assertFalse(self.output.exists())
-
-    def test_the_script_is_sound(self) -> None:
-        process.run(
-            ['shellcheck', '-'],
-            timeout_s=60,
-            stdin=importlib.resources.files('zsbm_ironic.image')
-            .joinpath('data/install-kernel')
-            .read_text(),
-        )
-
-
-class LoaderTest(ConvertCase):
+class LoaderTest(converting.ConvertCase):
     def setUp(self) -> None:
         super().setUp()
         self.image.drivers['nvme'] = 'pci:v*d*sv*sd*bc01sc08i02*'
@@ -419,7 +253,7 @@ class LoaderTest(ConvertCase):
         self.assertFalse(self.output.exists())
 
 
-class FailureTest(ConvertCase):
+class FailureTest(converting.ConvertCase):
     def assert_left_alone(self) -> None:
         names = {path.name for path in self.folder.iterdir()}
         self.assertEqual({'cache', 'disk.raw'}, names)

@@ -183,6 +183,20 @@ class HostileTest(testtools.TestCase):
         _requests(path, 'rm /boot/initrd.img')
         self.assert_told(path, {4, 5})
 
+    def test_a_driver_whose_file_is_gone(self) -> None:
+        self.image.early = {'ext4'}
+        path = self.image.write()
+        _requests(path, f'rm /lib/modules/{made_up.RELEASE}/kernel/ahci.ko')
+        self.assert_told(path, {4, 5}, 'ahci')
+
+    def test_a_driver_that_depends_on_none(self) -> None:
+        self.image.files[f'lib/modules/{made_up.RELEASE}/modules.dep'] = (
+            b'kernel/ahci.ko: kernel/gone.ko\n'
+            b'kernel/sd_mod.ko: kernel/sd_mod.ko\n'
+            b'kernel/ext4.ko:\n'
+        )
+        self.assert_told(self.image.write(), {4, 5}, 'ahci')
+
     def test_links_in_a_circle(self) -> None:
         path = self.image.write()
         _requests(
