@@ -3,7 +3,8 @@
 
 Nothing is changed that hardware does not require: a verdict says what stands
 in the way, each thing that can be mended is, and a second verdict, on what is
-on the disk then, says whether it worked. So a second run changes nothing.
+on the disk then, says whether it worked. So a second run changes nothing, and
+takes one verdict alone.
 """
 
 import contextlib
@@ -77,27 +78,33 @@ def adapt(
     :raises NotEditable: something cannot be changed.
     :raises NoRoom: the image is too full for what is to be added.
     """
-    with _opened(raw, mount) as disk:
+    with contextlib.ExitStack() as end:
+        disk = end.enter_context(_opened(raw, mount))
         found, before = _judged(disk, wanted)
         if found is None or any(
             one.level is verdict.Level.REFUSE for one in before.values()
         ):
             raise _not_converted(raw, before, verdict.Level.REFUSE)
-        changes = _kernel(found, before, have)
-    with _opened(raw, mount) as disk:
-        found, before = _judged(disk, wanted)
+        mended = _kernel(found, before, have)
+        if mended:
+            end.close()
+            disk = end.enter_context(_opened(raw, mount))
+            found, before = _judged(disk, wanted)
+        asked_for: list[editing.Change] = []
         if found is not None:
-            changes += _files(found, wanted, before)
-            changes += _asked_for(found, hostname, speaks=speaks)
+            mended += _files(found, wanted, before)
+            asked_for = _asked_for(found, hostname, speaks=speaks)
     for one in wanted:
         if _LOADER & before[one.name].keys:
-            changes += _loader(raw, one, have, mount)
-    with _opened(raw, mount) as disk:
-        _, after = _judged(disk, wanted)
+            mended += _loader(raw, one, have, mount)
+    after = before
+    if mended:
+        with _opened(raw, mount) as disk:
+            _, after = _judged(disk, wanted)
     if any(one.level is verdict.Level.UNFIT for one in after.values()):
         raise _not_converted(raw, after, verdict.Level.UNFIT)
     identifier = found.identifier if found else ''
-    return Report(identifier, tuple(changes), after)
+    return Report(identifier, (*mended, *asked_for), after)
 
 
 def make_room_for_partition(

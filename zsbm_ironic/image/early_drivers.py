@@ -49,6 +49,8 @@ _DROP_INS = {
     ),
 }
 _ALIGNMENT = 512
+# A third of the time of the usual 6, a tenth larger.
+_GZIP_LEVEL = 1
 
 
 def missing(
@@ -157,7 +159,9 @@ def append(
     with whole.open('ab') as plain:
         # Zeros between two archives; the next begins on 4 bytes.
         plain.write(b'\0' * (-plain.tell() % _ALIGNMENT + _ALIGNMENT))
-        with gzip.GzipFile('', 'wb', 6, plain, mtime=newc.TIMESTAMP) as sink:
+        with gzip.GzipFile(
+            '', 'wb', _GZIP_LEVEL, plain, mtime=newc.TIMESTAMP
+        ) as sink:
             archive = newc.Writer(sink)
             for name, source in content.items():
                 place = pathlib.PurePosixPath(folder, name)

@@ -215,22 +215,40 @@ class MountedTree:
         :raises NotEditable: the kernel refuses, or it is full; the file is as
             it was before.
         """
+        with self._writable(path) as root:
+            _write(root, pathlib.PurePosixPath(path.lstrip('/')), source)
+
+    def write_tree(self, path: str, source: pathlib.Path) -> None:
+        """Put files and folders below a new folder; raises as `write`."""
+        top = pathlib.PurePosixPath(path.lstrip('/'))
+        folders = sorted(one for one in source.rglob('*') if one.is_dir())
+        for folder in (source, *folders):
+            below = top / folder.relative_to(source)
+            with (
+                self._writable(str(below)) as root,
+                _folder(root, below) as there,
+            ):
+                for file in sorted(folder.iterdir()):
+                    if file.is_file() and not file.is_symlink():
+                        _put(there, file.name, file)
+
+    @contextlib.contextmanager
+    def _writable(self, path: str) -> Iterator[int]:
+        """Give the root for a change.
+
+        :param path: what is changed, for the message.
+        :raises NotEditable: the change raised OSError, or the kernel refuses.
+        """
         try:
             if self._make_writable is not None:
                 self._make_writable()
                 self._make_writable = None
             with self._root() as root:
-                _write(root, pathlib.PurePosixPath(path.lstrip('/')), source)
+                yield root
         except (OSError, common_exception.ZsbmError) as exc:
             raise exception.NotEditable(
                 image=self.name, what=path, why=exc
             ) from exc
-
-    def write_tree(self, path: str, source: pathlib.Path) -> None:
-        """Put files and folders below a new folder; raises as `write`."""
-        for file in sorted(source.rglob('*')):
-            if file.is_file() and not file.is_symlink():
-                self.write(f'{path}/{file.relative_to(source)}', file)
 
     @contextlib.contextmanager
     def _root(self) -> Iterator[int]:
@@ -243,29 +261,33 @@ def _write(
     root: int, path: pathlib.PurePosixPath, source: pathlib.Path
 ) -> None:
     path = _end_of_links(root, path)
-    partial = f'.{path.name}.zsbm'
     with _folder(root, path.parent) as folder:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(partial, dir_fd=folder)
-        target = os.open(
-            partial,
-            os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW,
-            0o600,
-            dir_fd=folder,
-        )
-        try:
-            with (
-                source.open('rb') as reader,
-                os.fdopen(os.dup(target), 'wb') as sink,
-            ):
-                shutil.copyfileobj(reader, sink, 1 << 20)
-            _as_before(folder, path.name, target)
-        except BaseException:
-            os.unlink(partial, dir_fd=folder)
-            raise
-        finally:
-            os.close(target)
-        os.rename(partial, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+        _put(folder, path.name, source)
+
+
+def _put(folder: int, name: str, source: pathlib.Path) -> None:
+    partial = f'.{name}.zsbm'
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(partial, dir_fd=folder)
+    target = os.open(
+        partial,
+        os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW,
+        0o600,
+        dir_fd=folder,
+    )
+    try:
+        with (
+            source.open('rb') as reader,
+            os.fdopen(os.dup(target), 'wb') as sink,
+        ):
+            shutil.copyfileobj(reader, sink, 1 << 20)
+        _as_before(folder, name, target)
+    except BaseException:
+        os.unlink(partial, dir_fd=folder)
+        raise
+    finally:
+        os.close(target)
+    os.rename(partial, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def _end_of_links(
