@@ -13,8 +13,6 @@ images.
 """
 
 import argparse
-import dataclasses
-import json
 import os
 import pathlib
 import shutil
@@ -62,7 +60,7 @@ def main() -> None:
         for name in IMAGES
     }
     tree = results.tree_hash()
-    runs = _load(tree)
+    runs = conversions.load(RESULT, tree)
     done = {(run.image, run.way, run.round) for run in runs}
     for number in range(arguments.rounds):
         for name, image in images.items():
@@ -86,14 +84,8 @@ def main() -> None:
                             *_measured(argv, output.with_suffix('.log'), kit),
                         )
                     )
-                _store(tree, runs)
-    table = conversions.table(runs)
-    for row in table:
-        print('{:16s} {:36s} {:>8} {:>6} {:>13} {:>8} {:>12}'.format(*row))
-    if figures := os.environ.get('ZSBM_FIGURES'):
-        pathlib.Path(figures).write_text(
-            json.dumps({f'{row[0]} {row[1]}': row[3] for row in table[1:]})
-        )
+                conversions.store(RESULT, tree, runs)
+    conversions.show(runs, os.environ.get('ZSBM_FIGURES'))
 
 
 def _argv(
@@ -167,25 +159,6 @@ def _measured(
         accounting.cpu_s()[_GROUP],
         accounting.peak_bytes().get(_GROUP, 0),
     )
-
-
-def _load(tree: str) -> list[conversions.Run]:
-    try:
-        document = json.loads(RESULT.read_text())
-    except OSError:
-        return []
-    if document['tree'] != tree:
-        return []
-    return [conversions.Run(**entry) for entry in document['runs']]
-
-
-def _store(tree: str, runs: list[conversions.Run]) -> None:
-    RESULT.parent.mkdir(exist_ok=True)
-    document = {
-        'tree': tree,
-        'runs': [dataclasses.asdict(run) for run in runs],
-    }
-    RESULT.write_text(json.dumps(document, indent=1) + '\n')
 
 
 if __name__ == '__main__':

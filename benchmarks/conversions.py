@@ -2,15 +2,19 @@
 """What the runs of conversions say: each way beside `qemu-img convert`.
 
 Knows no lab and starts nothing: the documentation makes its table from the
-result file by this module, the benchmark prints the same.
+result file by this module, the benchmarks print the same.
 """
 
 import dataclasses
+import json
+import pathlib
 import statistics
 
 PLAIN, OURS = 'qemu-img convert', 'zsbm-image'
 GUESTFS, V2V = 'virt-customize', 'virt-v2v-in-place'
-WAYS = (PLAIN, OURS, GUESTFS, V2V)
+# On the disk that PLAIN wrote to; and once more, when nothing is missing.
+ADAPTED, AGAIN = 'adapt_image', 'adapt_image, a fit image'
+WAYS = (PLAIN, OURS, GUESTFS, V2V, ADAPTED, AGAIN)
 HEAD = ('Image', 'Way', 'Seconds', 'Ratio', 'Spread', 'CPU (s)', 'Memory (MB)')
 # Which way the image took, by whether a machine was started for it.
 _TOOK = {True: 'by a machine of its own', False: 'from user space'}
@@ -79,3 +83,38 @@ def ratios_of(runs: list[Run], image: str, way: str) -> list[float]:
         for run in runs
         if (run.image, run.way) == (image, way)
     ]
+
+
+def load(path: pathlib.Path, tree: str) -> list[Run]:
+    """Return the runs of a result file that are of this tree."""
+    try:
+        document = json.loads(path.read_text())
+    except OSError:
+        return []
+    if document['tree'] != tree:
+        return []
+    return [Run(**entry) for entry in document['runs']]
+
+
+def store(path: pathlib.Path, tree: str, runs: list[Run]) -> None:
+    """Write a result file."""
+    path.parent.mkdir(exist_ok=True)
+    document = {
+        'tree': tree,
+        'runs': [dataclasses.asdict(run) for run in runs],
+    }
+    path.write_text(json.dumps(document, indent=1) + '\n')
+
+
+def show(runs: list[Run], figures: str | None) -> None:
+    """Print the table.
+
+    :param figures: path of a file that the ratios are written to.
+    """
+    rows = table(runs)
+    for row in rows:
+        print('{:16s} {:36s} {:>8} {:>6} {:>13} {:>8} {:>12}'.format(*row))
+    if figures:
+        pathlib.Path(figures).write_text(
+            json.dumps({f'{row[0]} {row[1]}': row[3] for row in rows[1:]})
+        )

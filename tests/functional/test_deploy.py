@@ -6,6 +6,7 @@ machine had booted the ramdisk.
 """
 
 import contextlib
+import datetime
 import hashlib
 import pathlib
 import sqlite3
@@ -48,9 +49,10 @@ class DeployCase(ironic_service.TestCase):
 
     def _deploy(self, powers_off=True, target='active', **ramdisk):
         """Ask for a deploy; the ramdisk comes up once the power is on."""
+        done = len(self.bmc.machine.actions)
         self.api.set_node_provision_state(self.node, target)
         deadline = time.monotonic() + 60
-        while self.bmc.machine.power != 'on':
+        while 'on' not in self.bmc.machine.actions[done:]:
             found = self.api.get_node(self.node)
             self.assertNotEqual('deploy failed', found.provision_state)
             self.assertLess(time.monotonic(), deadline, 'never powered on')
@@ -63,6 +65,16 @@ class DeployCase(ironic_service.TestCase):
                 **ramdisk,
             )
         )
+
+    def set_in_database(self, column, value):
+        """Change what the API does not let a client change."""
+        path = self.ironic.root / 'ironic.sqlite'
+        with contextlib.closing(sqlite3.connect(path, timeout=20)) as database:
+            database.execute(
+                f'UPDATE nodes SET {column} = ? WHERE uuid = ?',  # noqa: S608
+                (value, self.node),
+            )
+            database.commit()
 
     def _powered_off(self):
         self.bmc.machine.power = 'off'
@@ -94,9 +106,6 @@ class TestDeploy(DeployCase):
         self._deploy()
         self.wait_for(self.node, 'active')
         self.assertEqual('on', self.bmc.machine.power)
-        # A rebuild is not to take the OS for the agent.
-        info = self.api.get_node(self.node).driver_internal_info
-        self.assertNotIn('agent_last_heartbeat', info)
         status, output = self.ironic.baremetal(
             *('node', 'boot', 'timeline', 'web-3', '-f', 'value'),
             *('-c', 'Source', '-c', 'Event', '-c', 'Detail'),
@@ -265,13 +274,7 @@ class TestDeploy(DeployCase):
 
     def _lock(self, owner):
         """Lock the node as another conductor thread does."""
-        path = self.ironic.root / 'ironic.sqlite'
-        with contextlib.closing(sqlite3.connect(path, timeout=20)) as database:
-            database.execute(
-                'UPDATE nodes SET reservation = ? WHERE uuid = ?',
-                (owner, self.node),
-            )
-            database.commit()
+        self.set_in_database('reservation', owner)
 
     def test_stock_and_older_ramdisks_are_refused_before_the_writing(self):
         self.assertIn('stock', self._fails_at_check(in_band=None))
@@ -280,6 +283,27 @@ class TestDeploy(DeployCase):
     def test_a_stock_ramdisk_deploys_by_the_stock_interface(self):
         self.api.update_node(self.node, deploy_interface='direct')
         self._deploy(in_band=None)
+        self.wait_for(self.node, 'active')
+
+
+class TestFastTrack(DeployCase):
+    options = {
+        **DeployCase.options,
+        'deploy': {'fast_track': 'true', 'fast_track_timeout': '300'},
+    }
+
+    def test_a_rebuild_does_not_take_the_os_for_the_agent(self):
+        """An inspection and an agent were there a moment ago."""
+        self._deploy()
+        self.wait_for(self.node, 'active')
+        info = self.api.get_node(self.node).driver_internal_info
+        for name in ('agent_url', 'agent_last_heartbeat'):
+            self.assertNotIn(name, info)
+        now = datetime.datetime.now(datetime.UTC)
+        self.set_in_database(
+            'inspection_finished_at', f'{now:%Y-%m-%d %H:%M:%S}'
+        )
+        self._deploy(target='rebuild')
         self.wait_for(self.node, 'active')
 
 

@@ -91,6 +91,7 @@ class ZsbmDeploy(ironic_compat.AgentDeploy):
         :raises InstanceDeployFailure: the image cannot be reached, differs
             from its checksum, or has no room on this host.
         """
+        _end_what_is_no_agent(task)
         try:
             super().prepare(task)
         except translate.NoRoom:
@@ -284,13 +285,30 @@ class ZsbmDeploy(ironic_compat.AgentDeploy):
 
 
 def _forget_agent(node: Any) -> None:
-    """Take away when the agent was last heard: it runs no more.
+    """Take away what is known of an agent that runs no more.
 
     With [deploy]fast_track, upstream takes an OS that was just started for it
-    (is_fast_track, conductor/utils.py), so that a rebuild fails.
+    (agent_is_alive, conductor/utils.py), so that a rebuild fails.
     """
+    conductor_lib.wipe_internal_info_on_power_off(node)
     node.del_driver_internal_info('agent_last_heartbeat')
     node.save()
+
+
+def _end_what_is_no_agent(task: task_manager.TaskManager) -> None:
+    """Power an OS off that upstream would take for the agent.
+
+    Within [deploy]fast_track_timeout after an inspection it asks for no more
+    than that the power is on.
+    """
+    node = task.node
+    if (
+        node.provision_state == states.DEPLOYING
+        and conductor_lib.fast_track_able(task)
+        and not node.driver_internal_info.get('agent_url')
+        and not node.disable_power_off
+    ):
+        conductor_lib.node_power_action(task, states.POWER_OFF)
 
 
 def unsuitable(versions: dict[str, str]) -> str | None:

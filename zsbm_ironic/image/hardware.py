@@ -122,6 +122,13 @@ PROFILES = {
         (_VIRTIO_PCI, _VIRTIO_BLK),
         (Nic(_VIRTIO_NET),),
     ),
+    'vm-uefi-arm64': Hardware(
+        'vm-uefi-arm64',
+        'aarch64',
+        Firmware.UEFI,
+        (_VIRTIO_PCI, _VIRTIO_BLK),
+        (Nic(_VIRTIO_NET),),
+    ),
 }
 
 _MAC = '^([0-9a-f]{2}:){5}[0-9a-f]{2}$'

@@ -13,8 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import requests
-from ironic_python_agent import utils
-from oslo_config import cfg
+from ironic_python_agent import config, utils
 
 from zsbm_ironic.image import exception, kits, packed_kits
 
@@ -58,7 +57,7 @@ def fetch(
     :raises OSError: it cannot be written, as where memory is full.
     :raises RequestException: it cannot be read.
     """
-    verify, cert = utils.get_ssl_client_options(cfg.CONF)
+    verify, cert = utils.get_ssl_client_options(config.CONF)
     digest, length = hashlib.sha256(), 0
     with (
         requests.get(
