@@ -227,18 +227,16 @@ def _loader(
 
     All is read anew: a table that changed has partitions at other numbers.
     """
+    if (
+        raw.is_file()
+        and wanted.firmware is hardware.Firmware.UEFI
+        and volumes.read(raw).esp() is None
+    ):
+        partitions.make_way(raw)
     with _opened(raw, mount) as disk:
         found = system.find(disk)
         if found is None:
             return []
-        if raw.is_file() and boot_loader.needs_esp(found, wanted):
-            partitions.grow(raw)
-            found = dataclasses.replace(
-                found,
-                disk=dataclasses.replace(
-                    disk, size_bytes=volumes.size_of(raw)
-                ),
-            )
         image = editing.Editing(found)
         boot_loader.mend(found, wanted, image, have)
         return image.changes

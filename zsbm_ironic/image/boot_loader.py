@@ -80,8 +80,7 @@ def to_gpt(
 def _note_gpt(image: editing.Editing, why: str) -> None:
     image.note(
         'gpt',
-        'the partition table is a GPT; partitions keep their places and '
-        'numbers',
+        'the partition table is a GPT; partitions keep their numbers',
         why,
     )
 
@@ -181,7 +180,7 @@ def _add_esp(
         part_files.copy_sparse(part, disk.image, room.esp * volumes.SECTOR)
     image.note(
         'esp',
-        'an EFI system partition with shim and GRUB is behind all others',
+        'an EFI system partition with shim and GRUB is new',
         'UEFI starts nothing else',
     )
 

@@ -98,6 +98,6 @@ def _adapted(
                 image=raw.name, what=exc.fields['why']
             ) from exc
     if adapt.needs_esp(raw, wanted):
-        partitions.grow(raw)
+        partitions.make_way(raw)
     with cache.report.step('adapt in a machine of its own'):
         return micro_vm.run(raw, wanted, guest, have, speaks=speaks)

@@ -43,11 +43,14 @@ def make_esp(
 
 
 def copy_sparse(
-    source: pathlib.Path, target: pathlib.Path, offset: int
+    source: pathlib.Path, target: pathlib.Path, offset: int, begin: int = 0
 ) -> None:
-    """Copy `source` into `target` at an offset; holes stay holes."""
+    """Copy `source` into `target` at an offset; holes stay holes.
+
+    :param begin: what is before it in `source` is left out.
+    """
     with source.open('rb') as reader, target.open('r+b') as writer:
-        place, size = 0, source.stat().st_size
+        place, size = begin, source.stat().st_size
         while place < size:
             try:
                 place = os.lseek(reader.fileno(), place, os.SEEK_DATA)

@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes room on a raw disk for what its firmware starts.
 
-The table is written anew by sfdisk, as GPT: partitions stay where they are
-and keep their numbers, so nothing of their content is touched. An EFI system
-partition is put behind all others; GRUB's core for BIOS between table and
-first partition, where a disk of an MBR has it too.
+The table is written anew by sfdisk, as GPT: partitions keep their numbers,
+and nothing of their content is touched. GRUB's core for BIOS is between table
+and first partition, where a disk of an MBR has it too. An EFI system partition
+is never right behind another: the last one may grow to the end of the disk
+that an image is written to. In a file all others move up for it; a disk that
+is written already has it at its end.
 """
 
 import dataclasses
 import os
 import pathlib
 import re
+import struct
+from collections.abc import Sequence
 
 from zsbm_ironic.common import exception as common_exception
 from zsbm_ironic.common import process
-from zsbm_ironic.image import exception, limits, volumes
+from zsbm_ironic.image import exception, limits, part_files, volumes
 
 MIB = 1 << 20
 ESP_MIB = 64
@@ -26,6 +30,9 @@ _SECTORS_PER_MIB = MIB // volumes.SECTOR
 ESP = 'C12A7328-F81F-11D2-BA4B-00A0C93EC93B'
 # A GPT is 34 sectors at each end: protective MBR, header, 128 entries.
 FIRST_SECTOR = 34
+# Places in an MBR: those of the entries, and the last one they can name.
+_MBR_ENTRIES = 446
+_MOST_OF_AN_MBR = 1 << 32
 # GRUB's core is about 200 sectors.
 _LEAST_CORE_SECTORS = 400
 _DATA = '0FC63DAF-8483-4772-8E79-3D69D8477DE4'
@@ -99,35 +106,123 @@ def make_room(disk: volumes.Disk, *, esp: bool, core: bool) -> Room:
     lines = _lines(disk, table)
     number = max((line.number for line in lines), default=0)
     room = Room()
-    if core:
-        if gap(disk) < _LEAST_CORE_SECTORS:
-            raise _not_editable(
-                disk, f'{gap(disk)} free sectors before its first partition'
-            )
-        number += 1
-        room = Room(core=FIRST_SECTOR)
-        kind = volumes.BIOS_BOOT.upper()
-        lines.append(_Line(number, FIRST_SECTOR, gap(disk), kind))
+    first = FIRST_SECTOR + (_LEAST_CORE_SECTORS if core else 0)
     if esp:
-        room = dataclasses.replace(room, esp=_esp_place(disk, lines))
+        room = Room(esp=_esp_place(disk, lines, first))
         size = ESP_MIB * _SECTORS_PER_MIB
-        lines.append(_Line(number + 1, room.esp, size, ESP))
+        lines.append(_Line(number + 1 + core, room.esp, size, ESP))
+    if core:
+        free = min(line.start for line in lines) - FIRST_SECTOR
+        if free < _LEAST_CORE_SECTORS:
+            raise _not_editable(
+                disk, f'{free} free sectors before its first partition'
+            )
+        room = dataclasses.replace(room, core=FIRST_SECTOR)
+        kind = volumes.BIOS_BOOT.upper()
+        lines.append(_Line(number + 1, FIRST_SECTOR, free, kind))
     _write(disk, table, lines)
     return room
 
 
-def grow(raw: pathlib.Path) -> None:
-    """Make a file longer by what `make_room` may need at its end."""
+def make_way(raw: pathlib.Path) -> None:
+    """Have room in a file for the EFI system partition of `make_room`.
+
+    Before its first partition, which moves up with all that is behind it, but
+    for GRUB's core for BIOS, which knows its own place. At the end where it
+    cannot be there.
+
+    :raises ImageDamaged: the table contradicts itself.
+    :raises NotEditable: it cannot be written.
+    """
+    disk = volumes.read(raw)
+    # A whole MiB begins in it wherever it is.
+    length = (ESP_MIB + 1) * _SECTORS_PER_MIB
+    table = volumes.table(raw) if disk.table else {}
+    place = _first_that_moves(table.get('partitions', ()))
+    end = disk.size_bytes // volumes.SECTOR + length
+    if place is None or (disk.table == 'dos' and end > _MOST_OF_AN_MBR):
+        _grow(raw)
+        return
+    lines = [
+        dataclasses.replace(line, start=line.start + length)
+        if line.start >= place
+        else line
+        for line in _lines(disk, table)
+    ]
+    _insert(raw, place * volumes.SECTOR, length * volumes.SECTOR)
+    if disk.table == 'gpt':
+        _write(disk, table, lines)
+    else:
+        _move_in_mbr(raw, place, length)
+
+
+def _first_that_moves(entries: Sequence[volumes.Table]) -> int | None:
+    """Return the first sector that may move, of those that a table has."""
+    core_end = max(
+        (
+            entry['start'] + entry['size']
+            for entry in entries
+            if entry['type'].lower() == volumes.BIOS_BOOT
+        ),
+        default=0,
+    )
+    return min(
+        (entry['start'] for entry in entries if entry['start'] >= core_end),
+        default=None,
+    )
+
+
+def _insert(raw: pathlib.Path, place: int, length: int) -> None:
+    """Put zeros into a file; at once where its file system can, as ext4."""
+    done = process.run(
+        ['fallocate', '--insert-range', '--offset', str(place)]
+        + ['--length', str(length), raw],
+        timeout_s=limits.WRITE_S,
+        check=False,
+    )
+    if done.returncode == 0:
+        return
+    longer = raw.with_name(f'{raw.name}.longer')
+    with raw.open('rb') as source, longer.open('wb') as sink:
+        sink.write(source.read(place))
+        sink.truncate(source.seek(0, os.SEEK_END) + length)
+    part_files.copy_sparse(raw, longer, length, begin=place)
+    longer.replace(raw)
+
+
+def _move_in_mbr(raw: pathlib.Path, place: int, length: int) -> None:
+    """Add to the places of an MBR; those in an extended one are relative."""
+    with raw.open('r+b') as sink:
+        for number in range(4):
+            entry = _MBR_ENTRIES + number * 16 + 8
+            sink.seek(entry)
+            (start,) = struct.unpack('<I', sink.read(4))
+            if start >= place:
+                sink.seek(entry)
+                sink.write(struct.pack('<I', start + length))
+
+
+def _grow(raw: pathlib.Path) -> None:
     with raw.open('r+b') as sink:
         end = sink.seek(0, os.SEEK_END)
         sink.truncate(-(-end // MIB) * MIB + (ESP_MIB + _END_MIB) * MIB)
 
 
-def _esp_place(disk: volumes.Disk, lines: list[_Line]) -> int:
-    """Return the last place that is free: what is before it may grow.
+def _esp_place(disk: volumes.Disk, lines: list[_Line], first: int) -> int:
+    """Return a place that is free, before a partition if there is one.
 
-    Only a config drive is behind it, which a deploy puts at the very end.
+    Else the last one of the disk: what is before it may grow. Only a config
+    drive is behind it, which a deploy puts at the very end.
+
+    :param first: sector that is free, if no partition has it.
     """
+    size = ESP_MIB * _SECTORS_PER_MIB
+    used = first
+    for line in sorted(lines, key=lambda line: line.start):
+        start = (line.start - size) // _SECTORS_PER_MIB * _SECTORS_PER_MIB
+        if start >= used:
+            return start
+        used = max(used, line.start + line.size)
     sectors = disk.size_bytes // volumes.SECTOR
     end = min(
         _config_drives(disk), default=sectors - _END_MIB * _SECTORS_PER_MIB

@@ -12,7 +12,6 @@ import testtools
 from tests.unit.image import made_up
 from zsbm_ironic.common import process
 from zsbm_ironic.image import cli, loaders, tree, volumes
-from zsbm_ironic.lab.images import disk
 
 
 class ConvertCase(testtools.TestCase):
@@ -71,7 +70,8 @@ class ConvertCase(testtools.TestCase):
 
     def assert_sound(self) -> None:
         """The file system is what e2fsck takes for clean."""
+        start = volumes.read(self.output).volumes[0].start_bytes
         process.run(
-            ['e2fsck', '-f', '-n', f'{self.output}?offset={disk.MIB}'],
+            ['e2fsck', '-f', '-n', f'{self.output}?offset={start}'],
             timeout_s=30,
         )

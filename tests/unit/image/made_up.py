@@ -8,7 +8,7 @@ import shutil
 import struct
 
 from zsbm_ironic.common import process
-from zsbm_ironic.image import bios_grub, newc, part_files
+from zsbm_ironic.image import bios_grub, newc, part_files, volumes
 from zsbm_ironic.lab.images import disk
 
 RELEASE = '6.1.0-9-amd64'
@@ -18,6 +18,8 @@ MODULES = {
     'sd_mod': 'scsi:t-0x00*',
     'e1000e': 'pci:v00008086d000010D3sv*sd*bc*sc*i*',
 }
+# In the extended partition.
+_SWAP_START = 45056
 
 
 def kernel(release: str = RELEASE) -> bytes:
@@ -48,6 +50,11 @@ class Image:
         self.early = {'ahci', 'sd_mod', 'ext4'}
         self.loader = True
         self.table = True
+        self.start = 2048
+        # With a place for the core of GRUB.
+        self.gpt = False
+        # Swap in an extended partition.
+        self.logical = False
         self.more_partitions = 0
         self.fill = False
 
@@ -93,14 +100,30 @@ class Image:
             return part.rename(image)
         with image.open('wb') as sink:
             sink.truncate((24 + self.more_partitions) * disk.MIB)
+        start = self.start
         lines = ['label: dos', 'label-id: 0x5a5a5a5a']
-        lines += ['start=2048, size=40960, type=83']
+        if self.gpt:
+            lines = ['label: gpt', 'first-lba: 34']
+        lines += [f'start={start}, size=40960, type=L']
+        if self.gpt:
+            lines += [f'start=34, size=2000, type={volumes.BIOS_BOOT}']
+        if self.logical:
+            lines += [
+                'size=4096, type=5',
+                f'start={_SWAP_START}, size=2000, type=82',
+            ]
         lines += ['size=2048, type=83'] * self.more_partitions
         process.run(
             ['sfdisk', '-q', image], timeout_s=30, stdin='\n'.join(lines)
         )
-        part_files.copy_sparse(part, image, disk.MIB)
+        part_files.copy_sparse(part, image, start * volumes.SECTOR)
         part.unlink()
+        if self.logical:
+            part.write_bytes(b'\0' * 2000 * volumes.SECTOR)
+            process.run(['mkswap', part], timeout_s=30)
+            place = _SWAP_START * volumes.SECTOR
+            part_files.copy_sparse(part, image, place)
+            part.unlink()
         if self.loader:
             boot = b'\x90' * 0x180 + b'GRUB'.ljust(0x80, b'\0')
             bios_grub.embed(image, boot, b'core' * 200, 1)

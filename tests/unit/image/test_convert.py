@@ -14,6 +14,7 @@ from zsbm_ironic.image import (
     exception,
     ext,
     initramfs,
+    partitions,
     tree,
     volumes,
 )
@@ -218,9 +219,9 @@ class LoaderTest(converting.ConvertCase):
         )
         after = volumes.read(self.output)
         self.assertEqual('gpt', after.table)
-        self.assertEqual(disk.MIB, after.volumes[0].start_bytes)
         esp = after.esp()
         assert esp is not None
+        self.assert_in_front(esp)
         files = esp.files()
         assert files is not None
         self.assertEqual('shimx64.efi', self._of(files, 'BOOTX64.EFI'))
@@ -230,6 +231,48 @@ class LoaderTest(converting.ConvertCase):
         self.assertIn("prefix=($root)'/boot/grub'\n", pointer)
         self.assert_sound()
         self.assert_again_nothing(hardware=('uefi-nvme',))
+
+    def assert_in_front(self, esp: volumes.Volume) -> None:
+        """The root has nothing behind it: it may grow."""
+        root = volumes.read(self.output).volumes[0]
+        assert esp.start_bytes is not None
+        assert root.start_bytes is not None
+        room = partitions.ESP_MIB * disk.MIB
+        self.assertLessEqual(esp.start_bytes + room, root.start_bytes)
+        self.assertLess(root.start_bytes, room + 3 * disk.MIB)
+        self.assertEqual('ext4', root.kind)
+
+    def test_where_no_block_of_the_host_begins(self) -> None:
+        self.image.start = 2047
+        status, _, wrong = self.convert(hardware=('uefi-nvme',))
+        self.assertEqual((0, ''), (status, _errors(wrong)))
+        esp = volumes.read(self.output).esp()
+        assert esp is not None
+        self.assert_in_front(esp)
+        self.assertEqual([], list(self.folder.glob('*longer*')))
+        self.assert_sound()
+
+    def test_a_gpt_with_a_place_for_bios(self) -> None:
+        """GRUB knows where its core is: it stays there."""
+        self.image.gpt = True
+        self.assertEqual(0, self.convert(hardware=('uefi-nvme',))[0])
+        after = volumes.read(self.output)
+        esp, core = after.esp(), after.bios_boot()
+        assert esp is not None
+        assert core is not None
+        self.assertEqual(34 * volumes.SECTOR, core.start_bytes)
+        self.assert_in_front(esp)
+        self.assert_sound()
+        self.assert_again_nothing(hardware=('uefi-nvme',))
+
+    def test_logical_partitions(self) -> None:
+        self.image.logical = True
+        self.assertEqual(0, self.convert(hardware=('uefi-nvme',))[0])
+        after = volumes.read(self.output)
+        self.assertEqual('gpt', after.table)
+        ends = [one for one in after.volumes if one.kind == 'swap']
+        self.assertEqual(1, len(ends))
+        self.assert_sound()
 
     @staticmethod
     def _of(files: tree.Tree, name: str) -> str:
