@@ -17,7 +17,7 @@ from zsbm_ironic.lab.vm_images import build, metal, specimens
 
 METAL = ('bios-sata', 'uefi-nvme')
 # Longer than any of them needs to boot, or to give up.
-BOOT_S = 420
+BOOT_S = 600
 
 
 class ImageCase(testtools.TestCase):

@@ -148,12 +148,13 @@ def _announce(root: pathlib.Path, specimen: specimens.Specimen) -> None:
         with (root / 'etc' / 'inittab').open('a') as table:
             table.write(
                 'T0:23:respawn:/sbin/getty -L ttyS0 115200 vt100\n'
-                f'vm:2345:once:/{_READY}\n'
+                f'vm:2345:once:/{_READY} {specimen.interface}\n'
             )
         return
     units = root / _UNITS
     unit = 'zsbm-vm-ready.service'
-    (units / unit).write_text((DATA / unit).read_text())
+    text = (DATA / unit).read_text()
+    (units / unit).write_text(text.replace('@interface@', specimen.interface))
     wanted = units / 'multi-user.target.wants'
     wanted.mkdir(exist_ok=True)
     (wanted / unit).symlink_to(f'../{unit}')
