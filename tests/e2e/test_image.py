@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """VM images on machines like servers: not without a conversion, with it.
 
-A row an image. Each is started as it is where it must not boot, converted
-once for SeaBIOS with SATA and for OVMF with NVMe, and started there, with its
-network up under the name that the image has for it; and once more as the VM
-that it was. Needs root for the building of images.
+A row an image. Each is started as it is where it must not come up, or must
+come up without a network, as check says; converted once for SeaBIOS with SATA
+and for OVMF with NVMe, and started there, with its network up under the name
+that the image has for it; and once more as the VM that it was. Needs root for
+the building of images.
 """
 
 from tests.e2e import image_case
@@ -30,7 +31,8 @@ class VmImageTest(image_case.ImageCase):
         self.shown('debian12-cloud')
 
     def test_debian13_cloud(self):
-        self.shown('debian13-cloud')
+        # Its kernel has both disks' drivers, and those of no NIC.
+        self.shown('debian13-cloud', worst='warn')
 
     def test_debian11_cloud(self):
         self.shown('debian11-cloud')

@@ -22,6 +22,10 @@ LIMIT_S = 600.0
 # After the OS is up, for an address from DHCP.
 NETWORK_S = 30.0
 TAIL_LINES = 12
+# Longer than any step is silent, on an emulated processor that has to share;
+# firmware that is silent found nothing.
+STILL_S = 240.0
+FIRMWARE_STILL_S = 120.0
 _LOOK_S = 0.5
 
 
@@ -163,10 +167,11 @@ def _watched(
     vm.set_boot(spec.BootDevice.DISK, persistent=True)
     began_s = time.monotonic()
     reached, reached_s = Stage.NOTHING, 0.0
+    told = Console(made.serial_log)
     vm.start()
     try:
         while time.monotonic() - began_s < limit_s:
-            text = console(made.serial_log)
+            text = told.read()
             now = stage_of(text)
             if now > reached:
                 reached, reached_s = now, time.monotonic() - began_s
@@ -176,7 +181,7 @@ def _watched(
             if reached is Stage.UP:
                 if all(network.values()) or waited_s > NETWORK_S:
                     break
-            elif ENDS.search(text) or not vm.is_running:
+            elif ENDS.search(text) or told.is_still or not vm.is_running:
                 break
             time.sleep(_LOOK_S)
     finally:
@@ -189,6 +194,28 @@ def _watched(
         stand_ins=other.stand_ins,
         tail=tuple(lines[-TAIL_LINES:]),
     )
+
+
+class Console:
+    """What a machine says, and whether it says anything at all."""
+
+    def __init__(self, log: pathlib.Path) -> None:
+        self._log = log
+        self._text = ''
+        self._changed_s = time.monotonic()
+
+    def read(self) -> str:
+        """Return all that was said so far."""
+        text = console(self._log)
+        if text != self._text:
+            self._text, self._changed_s = text, time.monotonic()
+        return text
+
+    @property
+    def is_still(self) -> bool:
+        """Whether nothing came for longer than a boot is silent."""
+        still_s = STILL_S if stage_of(self._text) else FIRMWARE_STILL_S
+        return time.monotonic() - self._changed_s > still_s
 
 
 def stage_of(text: str) -> Stage:

@@ -4,6 +4,7 @@
 import dataclasses
 import pathlib
 import struct
+import time
 
 import fixtures
 import testtools
@@ -73,6 +74,27 @@ class StageTest(testtools.TestCase):
     def test_of_nothing(self) -> None:
         said = rehearse.console(pathlib.Path('/nowhere'))
         self.assertEqual(rehearse.Stage.NOTHING, rehearse.stage_of(said))
+
+
+class ConsoleTest(testtools.TestCase):
+    def test_it_stands_still(self) -> None:
+        room = 'zsbm_ironic.image.rehearse'
+        for name in ('STILL_S', 'FIRMWARE_STILL_S'):
+            patch = fixtures.MonkeyPatch(f'{room}.{name}', 0.2)
+            self.useFixture(patch)
+        log = pathlib.Path(self.useFixture(fixtures.TempDir()).path, 'log')
+        told = rehearse.Console(log)
+        self.assertFalse(told.is_still)
+        time.sleep(0.3)
+        self.assertEqual('', told.read())
+        self.assertTrue(told.is_still)
+        log.write_text('Booting from Hard Disk...\n')
+        told.read()
+        self.assertFalse(told.is_still)
+
+    def test_firmware_is_not_silent_for_long(self) -> None:
+        self.assertLess(rehearse.FIRMWARE_STILL_S, rehearse.STILL_S)
+        self.assertLess(rehearse.STILL_S, rehearse.LIMIT_S)
 
 
 class TwinTest(testtools.TestCase):

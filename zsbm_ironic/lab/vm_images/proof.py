@@ -57,7 +57,7 @@ def boot(
         qemu = process.start(argv, log=work / 'qemu.log')
         try:
             while time.monotonic() - began_s < timeout_s:
-                if line := metal.ready_line(console):
+                if line := metal.ready_line(rehearse.console(console)):
                     return f'{time.monotonic() - began_s:.1f} s: {line}'
                 if qemu.poll() is not None:
                     break
