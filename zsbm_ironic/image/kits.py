@@ -173,9 +173,12 @@ def _build(target: pathlib.Path, identifier: str, architecture: str) -> None:
     process.run(
         ['dpkg-deb', '--extract', packages[-1].path, root], timeout_s=300
     )
+    # Packages since Debian 13 know no other place.
+    if not (root / 'lib').exists():
+        (root / 'lib').symlink_to('usr/lib')
     try:
         (kernel,) = (root / 'boot').glob('vmlinuz-*')
-        (modules,) = (root / 'lib/modules').iterdir()
+        (modules,) = (root / 'lib/modules').glob('*')
     except ValueError as exc:
         raise exception.BuildFailed(
             what='a kit', why=f'{packages[-1].name} has not one kernel'

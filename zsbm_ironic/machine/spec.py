@@ -94,6 +94,8 @@ class MachineSpec:
 
     :ivar name: for people, process lists and serial numbers.
     :ivar arch: as QEMU names it: x86_64, aarch64, riscv64 or loongarch64.
+    :ivar cpus: with more than one, an emulated kernel that patches its own
+        code now and then stops, or panics at an invalid opcode.
     :ivar accelerator: 'auto' probes (see accelerator.py), 'kvm' or 'tcg'.
     """
 
@@ -102,7 +104,7 @@ class MachineSpec:
     state_dir: pathlib.Path
     arch: str = 'x86_64'
     memory_mib: int = 2048
-    cpus: int = 2
+    cpus: int = 1
     disks: tuple[Disk, ...] = ()
     nics: tuple[Nic, ...] = ()
     accelerator: str = 'auto'
