@@ -5,14 +5,19 @@ Owns the rules for every program that we call: an argument list and never a
 shell, an English locale so that output can be read by code, a time limit, and
 errors that name the program, its exit status and the end of what it said,
 with secrets masked. Called by every room; nothing outlives a call to `run`,
-while a process from `start` belongs to its caller, who must end it.
+while a process from `start` belongs to its caller, who must end it, and one of
+a `Dialogue` ends with that.
 """
 
+import contextlib
 import dataclasses
 import os
 import pathlib
 import resource
+import selectors
 import subprocess
+import time
+import weakref
 from collections.abc import Mapping, Sequence
 
 from oslo_utils import strutils
@@ -120,6 +125,107 @@ def run(
             stderr=strutils.mask_password(tail),
         )
     return completed
+
+
+class Dialogue:
+    """A program that answers one request after the other.
+
+    It ends when nobody has this object any more, or by `close`.
+
+    :param argv: program and arguments.
+    :param limits: kernel limits for the child.
+    :param env: variables added to this process's own.
+    :raises ProcessFailed: the program cannot be started.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        limits: Limits | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self._argv = tuple(argv)
+        try:
+            self._child = subprocess.Popen(  # noqa: S603 - never a shell
+                self._argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                env=_environment(env),
+                preexec_fn=limits.apply if limits else None,
+            )
+        except OSError as exc:
+            raise exception.ProcessFailed(
+                program=_masked(self._argv), returncode=127, stderr=str(exc)
+            ) from exc
+        self.close = weakref.finalize(self, _end, self._child)
+
+    def ask(
+        self, request: str, *, until: str, timeout_s: float
+    ) -> tuple[str, str]:
+        """Send lines, and return what both outputs said.
+
+        :param until: with this on its error output the answer is whole.
+        :raises ProcessFailed: it ended before.
+        :raises ProcessTimedOut: it takes longer, and is ended.
+        """
+        if not self.close.alive:
+            raise self._ended(b'')
+        deadline = time.monotonic() + timeout_s
+        assert self._child.stdin and self._child.stdout  # noqa: S101
+        assert self._child.stderr  # noqa: S101
+        out, wrong = self._child.stdout.fileno(), self._child.stderr.fileno()
+        said = {out: b'', wrong: b''}
+        end = until.encode()
+        with selectors.DefaultSelector() as outputs:
+            for one in said:
+                outputs.register(one, selectors.EVENT_READ)
+            with contextlib.suppress(OSError):  # it ended, and says why
+                self._child.stdin.write(request.encode())
+            while end not in said[wrong]:
+                left_s = deadline - time.monotonic()
+                ready = outputs.select(max(left_s, 0))
+                if not ready and left_s <= 0:
+                    self.close()
+                    raise exception.ProcessTimedOut(
+                        program=_masked(self._argv), timeout_s=timeout_s
+                    )
+                for key, _ in ready:
+                    part = os.read(key.fd, 1 << 16)
+                    said[key.fd] += part
+                    if not part:
+                        outputs.unregister(key.fd)
+                if not outputs.get_map():
+                    raise self._ended(said[wrong])
+            # The rest of the answer was there before.
+            while out in {key.fd for key, _ in outputs.select(0)}:
+                part = os.read(out, 1 << 16)
+                said[out] += part
+                if not part:
+                    break
+        answer, errors = (
+            data.decode(errors='replace') for data in said.values()
+        )
+        return answer, errors
+
+    def _ended(self, stderr: bytes) -> exception.ProcessFailed:
+        self.close()
+        tail = stderr.decode(errors='replace').strip()[-STDERR_TAIL_CHARS:]
+        return exception.ProcessFailed(
+            program=_masked(self._argv),
+            returncode=self._child.returncode,
+            stderr=strutils.mask_password(tail),
+        )
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.kill()
+    child.wait()
+    for pipe in (child.stdin, child.stdout, child.stderr):
+        if pipe:
+            pipe.close()
 
 
 def start(

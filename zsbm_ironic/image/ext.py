@@ -6,7 +6,6 @@ is written is checked for room before, because debugfs has no way back.
 """
 
 import dataclasses
-import functools
 import pathlib
 import re
 import tempfile
@@ -38,6 +37,9 @@ _BLOCK_BYTES = 4096
 _LABEL = 'security.selinux'
 # Where a small file itself is kept (feature inline_data).
 _CONTENT = 'system.data'
+_PROMPT = 'debugfs:  '
+# What it says behind the name of a request that it does not know.
+_HINT = '  Type "?" for a request list.'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +73,8 @@ class ExtTree:
     def __init__(self, image: pathlib.Path, offset_bytes: int) -> None:
         self._device = f'{image}?offset={offset_bytes}'
         self.name = image.name
-        self._look = functools.cache(self._stat)
+        self._reader: _Reader | None = None
+        self._known: dict[str, tree.Entry | None] = {}
 
     def entry(self, path: str) -> tree.Entry | None:
         """Return what is at a path, at the end of its links."""
@@ -96,11 +99,10 @@ class ExtTree:
         place = self._place(path, tree.Kind.FILE)
         if place is None:
             raise FileNotFoundError(path)
-        said = self._run(f'dump {quoted(place)} {quoted(str(target))}').stderr
-        wrong = said.partition('\n')[2].strip()
-        if wrong:
+        _, wrong = self._run(f'dump {quoted(place)} {quoted(str(target))}')
+        if wrong.strip():
             raise exception.ImageDamaged(
-                image=self.name, what=path, why=wrong.splitlines()[0]
+                image=self.name, what=path, why=wrong.strip().splitlines()[0]
             )
 
     def write(self, path: str, source: pathlib.Path) -> None:
@@ -207,7 +209,7 @@ class ExtTree:
         return kept
 
     def _check_room(self, path: str, size: int, old_bytes: int) -> None:
-        said = self._run('show_super_stats -h').stdout
+        said, _ = self._run('show_super_stats -h')
         if 'needs_recovery' in _first(_FEATURES, said).split():
             raise exception.NotEditable(
                 image=self.name,
@@ -239,7 +241,8 @@ class ExtTree:
                 raise exception.NotEditable(
                     image=self.name, what=path, why=str(exc)
                 ) from exc
-        self._look.cache_clear()
+        self._known.clear()
+        self._reader = None
         # The first line is its version; it says all else that goes wrong
         # here, and ends with 0.
         wrong = done.stderr.strip().splitlines()[1:]
@@ -254,6 +257,11 @@ class ExtTree:
             return None
         found = self._look(place)
         return place if found and found.kind is kind else None
+
+    def _look(self, path: str) -> tree.Entry | None:
+        if path not in self._known:
+            self._known[path] = self._stat(path)
+        return self._known[path]
 
     def _stat(self, path: str) -> tree.Entry | None:
         said = self._ask('stat', path)
@@ -270,20 +278,65 @@ class ExtTree:
         return tree.Entry(kind, length, target)
 
     def _ask(self, command: str, path: str) -> str:
-        return self._run(f'{command} {quoted(path)}').stdout
+        return self._run(f'{command} {quoted(path)}')[0]
 
-    def _run(self, request: str) -> process.Completed:
+    def _run(self, request: str) -> tuple[str, str]:
+        """Return the answer to a request, and what was wrong with it."""
         try:
-            # -c: bitmaps are not needed, and may be broken.
-            return process.run(
-                ['debugfs', '-c', '-R', request, self._device],
-                timeout_s=limits.READ_S,
-                limits=limits.READER,
-            )
+            if self._reader is None:
+                self._reader = _Reader(self._device)
+            return self._reader.ask(request)
         except common_exception.ZsbmError as exc:
+            self._reader = None
             raise exception.ImageDamaged(
                 image=self.name, what='an ext file system', why=str(exc)
             ) from exc
+
+
+class _Reader:
+    """A debugfs that reads one file system for many requests.
+
+    What it read stays as it was: a new one is needed after a change.
+
+    :raises ProcessFailed: it is none that it knows.
+    """
+
+    def __init__(self, device: str) -> None:
+        # Answers come at once, and no request comes back as an echo. -c:
+        # bitmaps are not needed, and may be broken.
+        self._program = process.Dialogue(
+            ['stdbuf', '-o0', 'debugfs', '-c', device],
+            limits=limits.READER,
+            env={'SS_READLINE_PATH': 'none'},
+        )
+        self._number = 0
+        # Its version, and why it does not open the file system.
+        _, said = self._asked('')
+        wrong = said.strip().splitlines()[1:]
+        if wrong:
+            raise common_exception.ProcessFailed(
+                program='debugfs', returncode=0, stderr=wrong[0]
+            )
+
+    def ask(self, request: str) -> tuple[str, str]:
+        """Return the answer to a request, and what was wrong with it."""
+        return self._asked(f'{request}\n')
+
+    def _asked(self, line: str) -> tuple[str, str]:
+        self._number += 1
+        # None of its requests has this name, and it says so.
+        mark = f'zsbm-end-{self._number}'
+        unknown = f'debugfs: Unknown request "{mark}".'
+        said, wrong = self._program.ask(
+            f'{line}{mark}\n', until=unknown, timeout_s=limits.READ_S
+        )
+        while said.startswith(_PROMPT):
+            said = said.removeprefix(_PROMPT)
+        while said.endswith(_PROMPT):
+            said = said.removesuffix(_PROMPT)
+        # The end of the last line for the request before comes late.
+        wrong = wrong.partition(unknown)[0].removeprefix(_HINT).lstrip('\n')
+        return said, wrong
 
 
 def _folders(
