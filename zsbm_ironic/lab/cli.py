@@ -77,6 +77,12 @@ def _parser() -> argparse.ArgumentParser:
         help='conductor group of the second conductor, which makes it a '
         'dedicated deploy server (default: that of the first)',
     )
+    up.add_argument(
+        '--cloud',
+        action='store_true',
+        help='with Keystone, Glance, Placement, Neutron and Nova: servers '
+        'beside VMs',
+    )
     down = _verb(verbs, 'down', _down, 'stop everything of the lab')
     down.add_argument(
         '--wipe',
@@ -143,6 +149,7 @@ def _up(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
             machines_file=str(machines.resolve()) if machines else None,
             conductors=arguments.conductors,
             second_group=arguments.second_group,
+            cloud=arguments.cloud,
         )
     )
     lab.report.say('The lab is up. Go on with: zsbm-lab demo | shell | status')

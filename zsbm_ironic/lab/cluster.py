@@ -78,9 +78,12 @@ def settings(
     }
 
 
-def database(state: pathlib.Path) -> daemon.Daemon:
+def database(
+    state: pathlib.Path, address: str = layout.CONDUCTOR_ADDRESSES[0]
+) -> daemon.Daemon:
     """Return a MariaDB with its folder made; idempotent.
 
+    :param address: where it is reached.
     :raises LabSettingInvalid: it is not installed.
     """
     if not SERVER.exists():
@@ -115,7 +118,7 @@ def database(state: pathlib.Path) -> daemon.Daemon:
             f'--datadir={data}',
             f'--socket={root}/socket',
             f'--pid-file={root}/pid',
-            f'--bind-address={layout.CONDUCTOR_ADDRESSES[0]}',
+            f'--bind-address={address}',
             f'--port={DATABASE_PORT}',
             '--skip-name-resolve',
             # A lab that dies is made anew: no need to wait for the disk.

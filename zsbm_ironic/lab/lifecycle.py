@@ -31,6 +31,7 @@ from zsbm_ironic.lab import (
     stock,
 )
 from zsbm_ironic.lab import exception as lab_exception
+from zsbm_ironic.lab.cloud import cloud, metal
 from zsbm_ironic.lab.images import os_image, ramdisk
 from zsbm_ironic.netboot import loaders as loaders_room
 
@@ -47,6 +48,7 @@ class Plan:
         on MariaDB.
     :ivar second_group: conductor group of the second conductor: a dedicated
         deploy server.
+    :ivar cloud: with all other services of a small OpenStack.
     :raises LabSettingInvalid: there is no such lab.
     """
 
@@ -54,8 +56,13 @@ class Plan:
     machines_file: str | None = None
     conductors: int = 1
     second_group: str = ''
+    cloud: bool = False
 
     def __post_init__(self) -> None:
+        if self.cloud and (self.conductors > 1 or self.stack == 'stock'):
+            raise lab_exception.LabSettingInvalid(
+                where='--cloud', what='it has one conductor, of stack zsbm'
+            )
         if self.second_group and self.conductors < 2:
             raise lab_exception.LabSettingInvalid(
                 where='--second-group', what='it needs --conductors 2'
@@ -191,13 +198,21 @@ class Lab:
             options = ironic.merge(
                 options, netboot.settings(conductor, built.loaders)
             )
+        if plan.cloud:
+            site = cloud.site_of(self.folders.state, self._cache())
+            cloud.up(site, self._start, self.report)
+            options = ironic.merge(options, metal.settings(site))
         if not self.supervisor.pid('ironic'):
             with self.report.step('ironic: configuration and database'):
                 ironic.prepare(conductor, options)
                 ironic.make_database(conductor)
         for service in self._boot_services(plan, conductor):
             self._start(service)
-        self._start(ironic.single_process(conductor))
+        if plan.cloud:
+            self._start(metal.process_of(conductor))
+            cloud.up_computes(site, self._start, self.report)
+        else:
+            self._start(ironic.single_process(conductor))
 
     def _up_cluster(self, plan: Plan, built: Built) -> None:
         conductors = [self.conductor(1, built), self.conductor(2, built)]

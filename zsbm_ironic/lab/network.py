@@ -11,6 +11,7 @@ import ctypes
 import json
 import os
 import pathlib
+import socket
 import threading
 from collections.abc import Callable, Container
 from typing import TypeVar
@@ -123,9 +124,14 @@ def delete_branch(namespace: str) -> None:
         process.run(['ip', 'netns', 'delete', namespace], timeout_s=TIMEOUT_S)
 
 
-def add_bridge(name: str) -> None:
-    """Make a further bridge without an address; idempotent."""
+def add_bridge(name: str, address: str = '') -> None:
+    """Make a further bridge; idempotent.
+
+    :param address: with its prefix length; empty: none.
+    """
     _add_link(name, 'type', 'bridge', 'stp_state', '0')
+    if address:
+        _add_address(address, name)
 
 
 def route(target: str, via: str, *, namespace: str = layout.NAMESPACE) -> None:
@@ -166,6 +172,17 @@ def forward(namespace: str) -> None:
         [*nsenter(namespace), 'sysctl', '-qw', 'net.ipv4.ip_forward=1'],
         timeout_s=TIMEOUT_S,
     )
+
+
+def listens(address: str, port: int) -> bool:
+    """Say whether something accepts connections at a place of the lab."""
+
+    def try_it() -> bool:
+        with socket.socket() as probe:
+            probe.settimeout(5)
+            return probe.connect_ex((address, port)) == 0
+
+    return call(try_it)
 
 
 def call(function: Callable[[], T], namespace: str = layout.NAMESPACE) -> T:

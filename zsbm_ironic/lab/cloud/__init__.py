@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole small OpenStack for the lab: `zsbm-lab up --cloud`.
+
+environment
+    The services of one release, installed from a lock file, kept in the cache.
+passwords
+    One for each account, made once.
+store
+    MariaDB with a database for each service; RabbitMQ; memcached.
+api
+    An API under uWSGI: its process, its address, whether it answers.
+keystone, placement, glance, neutron, nova, metal
+    A room for each service: its options, its tables, its processes. `metal`
+    is Ironic, as this package's own environment has it.
+fabric
+    Switches and hosts: Open vSwitch in user space, OVN.
+world
+    What a fresh cloud has in it: projects, networks, flavours, an image.
+cloud
+    Brings all of it up, in the order in which one needs another.
+"""

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Brings a cloud up, in the order in which one service needs another."""
+
+import pathlib
+from collections.abc import Callable
+
+from zsbm_ironic.common import artifacts, progress
+from zsbm_ironic.lab import cluster, daemon, layout, network
+from zsbm_ironic.lab.cloud import (
+    api,
+    environment,
+    fabric,
+    glance,
+    keystone,
+    metal,
+    neutron,
+    nova,
+    passwords,
+    placement,
+    store,
+    world,
+)
+
+# Each has prepare, make_tables and daemons.
+ROOMS = (keystone, placement, glance, neutron, nova)
+
+Start = Callable[[daemon.Daemon], None]
+
+
+def site_of(state: pathlib.Path, cache: artifacts.Artifacts) -> api.Site:
+    """Return what all services know, installed and with passwords."""
+    root = state / 'cloud'
+    root.mkdir(parents=True, exist_ok=True)
+    return api.Site(
+        state,
+        environment.build(cache),
+        passwords.load(root / 'passwords.json', world.PASSWORDS),
+    )
+
+
+def up(site: api.Site, start: Start, report: progress.Progress) -> None:
+    """Start all that Ironic needs; what runs already stays."""
+    network.add_bridge(layout.MANAGEMENT_BRIDGE, f'{layout.CONTROLLER}/24')
+    start(cluster.database(site.state, layout.CONTROLLER))
+    for one in store.daemons(site.state):
+        start(one)
+    with report.step('accounts of database and broker'):
+        store.make_databases(
+            site.state,
+            {room.NAME: room.DATABASES for room in (*ROOMS, metal)},
+            site.passwords['database'],
+        )
+        store.make_account(site.state, site.passwords['broker'])
+    for room in ROOMS:
+        room.prepare(site)
+        made = site.folder(room.NAME) / 'tables-made'
+        if not made.exists():
+            with report.step(f'{room.NAME}: tables'):
+                room.make_tables(site)
+            made.touch()
+    for one in fabric.central(site.state / 'cloud' / 'ovn'):
+        start(one)
+    for one in keystone.daemons(site):
+        start(one)
+    with report.step('accounts'):
+        world.write_clouds(site)
+        world.make_accounts(site)
+    for room in ROOMS[1:]:
+        for one in room.daemons(site):
+            start(one)
+
+
+def up_computes(
+    site: api.Site, start: Start, report: progress.Progress
+) -> None:
+    """Start what works on servers, once Ironic answers."""
+    with report.step('ironic answers'):
+        world.wait_for_ironic(site)
+    for one in nova.computes(site):
+        start(one)

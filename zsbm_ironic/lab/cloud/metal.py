@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The servers of the cloud: the lab's Ironic, known to Keystone.
+
+Of this package's own environment: what is deployed by it is what is tested.
+"""
+
+import dataclasses
+
+from zsbm_ironic.lab import daemon, ironic, layout
+from zsbm_ironic.lab.cloud import api
+
+NAME = 'ironic'
+DATABASES = ('ironic',)
+
+
+def settings(site: api.Site) -> ironic.Settings:
+    """Return the options that the lab's Ironic has in a cloud."""
+    account = site.account(NAME)
+    return {
+        'DEFAULT': {
+            'auth_strategy': 'keystone',
+            'enabled_network_interfaces': 'noop,flat,neutron',
+        },
+        # The ramdisk and the services are on different networks.
+        'api': {'host_ip': '0.0.0.0'},  # noqa: S104
+        'database': site.database('ironic'),
+        'glance': account,
+        'keystone_authtoken': site.checks_tokens(NAME),
+        'neutron': account,
+        'nova': {**account, 'send_power_notifications': 'true'},
+        'service_catalog': {
+            **account,
+            # What the ramdisk is told, and nobody else.
+            'endpoint_override': f'http://{layout.CONDUCTOR_ADDRESSES[0]}:'
+            f'{layout.API_PORT}',
+        },
+    }
+
+
+def process_of(conductor: ironic.Conductor) -> daemon.Daemon:
+    """Return the process that is API and conductor in one."""
+    return dataclasses.replace(
+        ironic.single_process(conductor), ready=ironic.api_listens
+    )

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Servers for a member, virtual or not: Nova."""
+
+from zsbm_ironic.lab import daemon, ironic, layout
+from zsbm_ironic.lab.cloud import api, placement, store
+
+NAME = 'nova'
+DATABASES = ('nova_api', 'nova', 'nova_cell0')
+PORT = 8774
+METADATA_PORT = 8775
+
+
+def prepare(site: api.Site) -> None:
+    """Write its options; idempotent."""
+    root = api.make_folder(site, NAME, 'state', 'lock')
+    ironic.write_config(root / 'nova.conf', _common(site), api.OWN)
+    metal = ironic.merge(
+        _common(site),
+        {
+            'DEFAULT': {
+                'compute_driver': 'ironic.IronicDriver',
+                'force_config_drive': 'true',
+                'host': 'metal',
+                'update_resources_interval': '10',
+            },
+            'ironic': {
+                **site.account('ironic'),
+                'api_max_retries': '60',
+                'api_retry_interval': '1',
+            },
+        },
+    )
+    ironic.write_config(root / 'nova-metal.conf', metal, api.OWN)
+
+
+def _common(site: api.Site) -> ironic.Settings:
+    root = site.folder(NAME)
+    account = site.account(NAME)
+    return {
+        'DEFAULT': {
+            'my_ip': layout.CONTROLLER,
+            'osapi_compute_workers': '1',
+            'state_path': f'{root}/state',
+            'transport_url': store.broker_url(site.passwords['broker']),
+        },
+        'api_database': site.database(NAME, 'nova_api'),
+        'cache': {
+            'backend': 'dogpile.cache.pymemcache',
+            'enabled': 'true',
+            'memcache_servers': store.cache_address(),
+        },
+        'conductor': {'workers': '1'},
+        'database': site.database('nova'),
+        'glance': account,
+        'keystone_authtoken': site.checks_tokens(NAME),
+        'neutron': {
+            **account,
+            'metadata_proxy_shared_secret': site.passwords['metadata'],
+            'service_metadata_proxy': 'true',
+        },
+        'oslo_concurrency': {'lock_path': f'{root}/lock'},
+        'placement': site.account(placement.NAME),
+        'scheduler': {'discover_hosts_in_cells_interval': '5', 'workers': '1'},
+        'service_user': {**account, 'send_service_user_token': 'true'},
+        'vnc': {'enabled': 'false'},
+        'wsgi': {
+            'api_paste_config': site.programs.shipped('nova/api-paste.ini')
+        },
+    }
+
+
+def make_tables(site: api.Site) -> None:
+    """Make its tables and its cell; idempotent."""
+    _manage(site, 'api_db', 'sync')
+    _manage(site, 'cell_v2', 'map_cell0')
+    if ' cell1 ' not in _manage(site, 'cell_v2', 'list_cells'):
+        _manage(site, 'cell_v2', 'create_cell', '--name', 'cell1')
+    _manage(site, 'db', 'sync')
+
+
+def daemons(site: api.Site) -> list[daemon.Daemon]:
+    """Return the processes that know no hypervisor."""
+    paste = site.programs.shipped('nova/api-paste.ini')
+    return [
+        api.served(
+            site,
+            NAME,
+            'nova.wsgi.osapi_compute',
+            PORT,
+            more={
+                'OS_NOVA_CONFIG_DIR': str(site.folder(NAME)),
+                'OS_NOVA_CONFIG_FILES': f'{paste};nova.conf',
+            },
+            name='nova-api',
+        ),
+        _process(site, 'nova-conductor', 'nova-conductor', 'nova.conf'),
+        _process(site, 'nova-scheduler', 'nova-scheduler', 'nova.conf'),
+    ]
+
+
+def computes(site: api.Site) -> list[daemon.Daemon]:
+    """Return the processes that work on servers."""
+    return [
+        _process(site, 'nova-compute-metal', 'nova-compute', 'nova-metal.conf')
+    ]
+
+
+def _process(
+    site: api.Site, name: str, program: str, options: str
+) -> daemon.Daemon:
+    return daemon.Daemon(
+        name,
+        (
+            site.programs.program(program),
+            *('--config-file', str(site.folder(NAME) / options)),
+        ),
+        api.identity(),
+        api.variables(site, NAME),
+    )
+
+
+def _manage(site: api.Site, *words: str) -> str:
+    return site.run(
+        site.programs.program('nova-manage'),
+        *('--config-file', f'{site.folder(NAME)}/nova.conf', *words),
+        service=NAME,
+    )
