@@ -25,7 +25,8 @@ FIRST_SERVER = 101
 # Between the services of a cloud (RFC 2544: for benchmarks, never routed).
 MANAGEMENT_BRIDGE = 'br-mgmt'
 CONTROLLER = '198.18.0.1'
-VM_HOST = '198.18.0.2'
+GATEWAY = '198.18.0.2'
+VM_HOST = '198.18.0.3'
 API_PORT = 6385
 HTTP_PORT = 8080
 

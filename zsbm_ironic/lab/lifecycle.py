@@ -200,7 +200,13 @@ class Lab:
             )
         if plan.cloud:
             site = cloud.site_of(self.folders.state, self._cache())
-            cloud.up(site, self._start, self.report)
+            taps = [
+                nic.tap
+                for machine in self.declared()
+                for nic in machine.nics
+                if not nic.relayed
+            ]
+            cloud.up(site, self._start, self.report, taps)
             options = ironic.merge(options, metal.settings(site))
         if not self.supervisor.pid('ironic'):
             with self.report.step('ironic: configuration and database'):
@@ -210,7 +216,13 @@ class Lab:
             self._start(service)
         if plan.cloud:
             self._start(metal.process_of(conductor))
-            cloud.up_computes(site, self._start, self.report)
+            cloud.up_computes(
+                site,
+                self._start,
+                self.report,
+                image=self.os_image().path,
+                public_key=self.folders.ssh_key.with_suffix('.pub'),
+            )
         else:
             self._start(ironic.single_process(conductor))
 
@@ -256,11 +268,12 @@ class Lab:
             relay.connect()
         for machine in declared:
             network.add_bmc(machine.bmc_address)
+        usual = '' if plan.cloud else layout.BRIDGE
         for nic in nics:
             network.add_tap(
                 nic.tap,
                 layout.EMULATOR_UID,
-                relay.BRIDGE if nic.relayed else layout.BRIDGE,
+                relay.BRIDGE if nic.relayed else usual,
             )
         if plan.conductors > 1:
             cluster.connect(2)

@@ -82,6 +82,8 @@ def add_bmc(address: str) -> None:
 def add_tap(name: str, uid: int, bridge: str = layout.BRIDGE) -> None:
     """Make a TAP device that user `uid` may open; idempotent.
 
+    :param bridge: that it is plugged into; empty: none.
+
     The kernel lets a user attach to the devices that are his, provided that
     he may open /dev/net/tun, which udev gives to everybody; where no udev
     runs, we do.
@@ -89,7 +91,9 @@ def add_tap(name: str, uid: int, bridge: str = layout.BRIDGE) -> None:
     TUN.chmod(0o666)
     if name not in _links():
         _ip('tuntap', 'add', 'dev', name, 'mode', 'tap', 'user', str(uid))
-    _ip('link', 'set', name, 'master', bridge, 'up')
+    if bridge:
+        _ip('link', 'set', name, 'master', bridge)
+    _ip('link', 'set', name, 'up')
 
 
 def create_branch(
@@ -116,6 +120,31 @@ def create_branch(
         ('address', 'replace', address, 'dev', inner),
     ):
         _ip(*words, namespace=namespace)
+
+
+def add_pair(
+    one: str, other: str, bridge: str = '', namespace: str = ''
+) -> None:
+    """Make two interfaces that are the ends of one cable; idempotent.
+
+    :param bridge: that `one` is plugged into; empty: none.
+    :param namespace: where `other` is; empty: where `one` is.
+    """
+    if one not in _links():
+        there = ('netns', namespace) if namespace else ()
+        peer = ('peer', 'name', other, *there)
+        _ip('link', 'add', one, 'type', 'veth', *peer)
+    _ip('link', 'set', one, 'up')
+    _ip('link', 'set', other, 'up', namespace=namespace or layout.NAMESPACE)
+    if bridge:
+        _ip('link', 'set', one, 'master', bridge)
+    # A switch in user space takes frames as they are: whole, with a checksum.
+    for name, where in ((one, ''), (other, namespace)):
+        process.run(
+            [*nsenter(where or layout.NAMESPACE), 'ethtool', '-K', name]
+            + ['tx', 'off', 'gso', 'off', 'tso', 'off', 'gro', 'off'],
+            timeout_s=TIMEOUT_S,
+        )
 
 
 def delete_branch(namespace: str) -> None:

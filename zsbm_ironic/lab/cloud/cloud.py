@@ -2,7 +2,7 @@
 """Brings a cloud up, in the order in which one service needs another."""
 
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from zsbm_ironic.common import artifacts, progress
 from zsbm_ironic.lab import cluster, daemon, layout, network
@@ -38,8 +38,16 @@ def site_of(state: pathlib.Path, cache: artifacts.Artifacts) -> api.Site:
     )
 
 
-def up(site: api.Site, start: Start, report: progress.Progress) -> None:
-    """Start all that Ironic needs; what runs already stays."""
+def up(
+    site: api.Site,
+    start: Start,
+    report: progress.Progress,
+    taps: Sequence[str],
+) -> None:
+    """Start all that Ironic needs; what runs already stays.
+
+    :param taps: network devices of the machines.
+    """
     network.add_bridge(layout.MANAGEMENT_BRIDGE, f'{layout.CONTROLLER}/24')
     start(cluster.database(site.state, layout.CONTROLLER))
     for one in store.daemons(site.state):
@@ -58,8 +66,7 @@ def up(site: api.Site, start: Start, report: progress.Progress) -> None:
             with report.step(f'{room.NAME}: tables'):
                 room.make_tables(site)
             made.touch()
-    for one in fabric.central(site.state / 'cloud' / 'ovn'):
-        start(one)
+    _up_fabric(site, start, report, taps)
     for one in keystone.daemons(site):
         start(one)
     with report.step('accounts'):
@@ -68,13 +75,55 @@ def up(site: api.Site, start: Start, report: progress.Progress) -> None:
     for room in ROOMS[1:]:
         for one in room.daemons(site):
             start(one)
+    with report.step('networks'):
+        world.make_networks(site)
+
+
+def _up_fabric(
+    site: api.Site,
+    start: Start,
+    report: progress.Progress,
+    taps: Sequence[str],
+) -> None:
+    root = site.state / 'cloud'
+    for one in fabric.central(root / 'ovn'):
+        start(one)
+    tor, gateway = fabric.switch(root), fabric.gateway(root)
+    network.create_branch(
+        gateway.namespace,
+        f'{layout.GATEWAY}/24',
+        bridge=layout.MANAGEMENT_BRIDGE,
+        inner='mgmt',
+    )
+    for one in (*tor.daemons(), *gateway.daemons()):
+        start(one)
+    with report.step('cables'):
+        fabric.wire_switch(tor, taps)
+        fabric.wire_host(
+            gateway,
+            tor,
+            'ovn-cms-options=enable-chassis-as-gw',
+        )
+    start(fabric.controller(gateway))
+    start(fabric.switch_login(tor, api.OWN))
 
 
 def up_computes(
-    site: api.Site, start: Start, report: progress.Progress
+    site: api.Site,
+    start: Start,
+    report: progress.Progress,
+    *,
+    image: pathlib.Path,
+    public_key: pathlib.Path,
 ) -> None:
-    """Start what works on servers, once Ironic answers."""
+    """Start what works on servers, once Ironic answers.
+
+    :param image: qcow2 that members choose.
+    :param public_key: that they log in with.
+    """
     with report.step('ironic answers'):
         world.wait_for_ironic(site)
     for one in nova.computes(site):
         start(one)
+    with report.step('flavours and images'):
+        world.make_offer(site, image, public_key)

@@ -8,6 +8,7 @@ module of the kernel.
 """
 
 import dataclasses
+import os
 import pathlib
 from collections.abc import Sequence
 
@@ -16,8 +17,17 @@ from zsbm_ironic.lab import daemon, layout, network
 
 PHYSICAL_NETWORK = 'physnet1'
 NORTH_PORT, SOUTH_PORT = 6641, 6642
+# The top-of-rack switch: its bridge, what Neutron calls it, where it is told
+# what to do.
 BRIDGE = 'br-tor'
+SWITCH = 'tor'
+SWITCH_PORT = 2222
+PROVISIONING_VLAN = 100
+# networking-generic-switch puts a flat network on this one.
+FLAT_VLAN = 1
+GATEWAY = f'{layout.NAMESPACE}-gw'
 TIMEOUT_S = 60
+_LEG = 'prov-leg'
 _SCHEMAS = pathlib.Path('/usr/share')
 _PATH = '/usr/sbin:/usr/bin:/sbin:/bin'
 
@@ -29,11 +39,13 @@ class OpenVSwitch:
     :ivar name: of the switch or host that has it.
     :ivar root: its folder.
     :ivar namespace: where its ports are.
+    :ivar address: between services; tunnels end there as well.
     """
 
     name: str
     root: pathlib.Path
     namespace: str
+    address: str = ''
 
     @property
     def socket(self) -> str:
@@ -83,6 +95,132 @@ class OpenVSwitch:
                 namespace=self.namespace,
             ),
         ]
+
+
+def switch(root: pathlib.Path) -> OpenVSwitch:
+    """Return the top-of-rack switch of a cloud."""
+    return OpenVSwitch(SWITCH, root / 'tor', layout.NAMESPACE)
+
+
+def gateway(root: pathlib.Path) -> OpenVSwitch:
+    """Return the Open vSwitch of the host that is the gateway."""
+    return OpenVSwitch('gw', root / 'gw', GATEWAY, layout.GATEWAY)
+
+
+def wire_switch(tor: OpenVSwitch, taps: Sequence[str]) -> None:
+    """Plug machines, and the conductor's own leg, into the switch.
+
+    :param taps: network devices of the machines; none is in a network yet.
+    """
+    tor.vsctl('--no-wait', 'init')
+    tor.vsctl(
+        *('--may-exist', 'add-br', BRIDGE),
+        *('--', 'set', 'bridge', BRIDGE, 'datapath_type=netdev'),
+    )
+    for tap in taps:
+        tor.vsctl('--may-exist', 'add-port', BRIDGE, tap)
+    network.add_pair(_LEG, f'{_LEG}-tor', layout.BRIDGE)
+    _plug(tor, f'{_LEG}-tor', f'tag={PROVISIONING_VLAN}', 'vlan_mode=access')
+
+
+def wire_host(host: OpenVSwitch, tor: OpenVSwitch, *more: str) -> None:
+    """Plug a host into the switch and tell its OVN where it is.
+
+    :param more: external IDs beside the usual ones.
+    """
+    uplink = f'up-{host.name}'
+    network.add_pair(f'{uplink}-tor', uplink, namespace=host.namespace)
+    # Everything passes; a frame without a tag is one of the flat network.
+    _plug(
+        tor, f'{uplink}-tor', f'tag={FLAT_VLAN}', 'vlan_mode=native-untagged'
+    )
+    host.vsctl('--no-wait', 'init')
+    for bridge in ('br-int', 'br-ex'):
+        host.vsctl(
+            *('--may-exist', 'add-br', bridge),
+            *('--', 'set', 'bridge', bridge, 'datapath_type=netdev'),
+        )
+    host.vsctl('--may-exist', 'add-port', 'br-ex', uplink)
+    identifiers = {
+        'system-id': host.name,
+        'hostname': host.name,
+        'ovn-remote': f'tcp:{layout.CONTROLLER}:{SOUTH_PORT}',
+        'ovn-encap-type': 'geneve',
+        'ovn-encap-ip': host.address,
+        'ovn-bridge-datapath-type': 'netdev',
+        'ovn-bridge-mappings': f'{PHYSICAL_NETWORK}:br-ex',
+    }
+    host.vsctl(
+        'set',
+        'open_vswitch',
+        '.',
+        *(
+            f'external-ids:{name}={value}'
+            for name, value in identifiers.items()
+        ),
+        *(f'external-ids:{one}' for one in more),
+    )
+
+
+def _plug(tor: OpenVSwitch, port: str, *settings: str) -> None:
+    tor.vsctl('--may-exist', 'add-port', BRIDGE, port)
+    tor.vsctl('set', 'port', port, *settings)
+
+
+def controller(host: OpenVSwitch) -> daemon.Daemon:
+    """Return the process that makes a host do what OVN says."""
+    return daemon.Daemon(
+        f'{host.name}-ovn-controller',
+        (
+            *('ovn-controller', host.socket),
+            f'--pidfile={host.root}/ovn-controller.pid',
+        ),
+        env=host.environment,
+        namespace=host.namespace,
+    )
+
+
+def switch_login(tor: OpenVSwitch, reader: tuple[int, int]) -> daemon.Daemon:
+    """Return the SSH server by which the switch is told what to do.
+
+    :param reader: user and group of Neutron, who has the key.
+    """
+    folder = tor.root / 'ssh'
+    folder.mkdir(mode=0o755, exist_ok=True)
+    for name in ('host', 'login'):
+        if not (folder / f'{name}.pub').exists():
+            (folder / name).unlink(missing_ok=True)
+            process.run(
+                ['ssh-keygen', '-q', '-t', 'ed25519', '-N', '']
+                + ['-C', f'zsbm-lab {name}', '-f', folder / name],
+                timeout_s=TIMEOUT_S,
+            )
+    os.chown(folder / 'login', *reader)
+    options = {
+        'AllowUsers': 'root',
+        'AuthorizedKeysFile': folder / 'login.pub',
+        'HostKey': folder / 'host',
+        'ListenAddress': f'127.0.0.1:{SWITCH_PORT}',
+        'PasswordAuthentication': 'no',
+        'PermitRootLogin': 'prohibit-password',
+        'PidFile': 'none',
+        'PrintMotd': 'no',
+        'SetEnv': f'OVS_RUNDIR={tor.root}',
+        'StrictModes': 'no',
+        'UsePAM': 'no',
+    }
+    settings = folder / 'sshd_config'
+    settings.write_text(
+        ''.join(f'{name} {value}\n' for name, value in options.items())
+    )
+    # Where it goes to be without rights.
+    pathlib.Path('/run/sshd').mkdir(mode=0o755, exist_ok=True)
+    return daemon.Daemon(
+        f'{tor.name}-ssh',
+        ('/usr/sbin/sshd', '-D', '-e', '-f', str(settings)),
+        env={'PATH': _PATH},
+        ready=lambda: network.listens('127.0.0.1', SWITCH_PORT),
+    )
 
 
 def central(root: pathlib.Path) -> list[daemon.Daemon]:

@@ -7,7 +7,7 @@ Of this package's own environment: what is deployed by it is what is tested.
 import dataclasses
 
 from zsbm_ironic.lab import daemon, ironic, layout
-from zsbm_ironic.lab.cloud import api
+from zsbm_ironic.lab.cloud import api, world
 
 NAME = 'ironic'
 DATABASES = ('ironic',)
@@ -29,7 +29,19 @@ def settings(site: api.Site) -> ironic.Settings:
         'database': site.database('ironic'),
         'glance': account,
         'keystone_authtoken': checks,
-        'neutron': account,
+        'neutron': {
+            **account,
+            **{
+                f'{what}_network': world.PROVISIONING
+                for what in (
+                    'cleaning',
+                    'inspection',
+                    'provisioning',
+                    'rescuing',
+                    'servicing',
+                )
+            },
+        },
         'nova': {**account, 'send_power_notifications': 'true'},
         'service_catalog': {
             **account,

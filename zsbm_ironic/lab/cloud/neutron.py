@@ -14,7 +14,6 @@ NAME = 'neutron'
 DATABASES = ('neutron',)
 PORT = 9696
 VLANS = (200, 299)
-SWITCH = 'tor'
 
 
 def prepare(site: api.Site) -> None:
@@ -46,7 +45,7 @@ def _common(site: api.Site) -> ironic.Settings:
 
 
 def _ml2(site: api.Site) -> ironic.Settings:
-    del site
+    tor = fabric.switch(site.state / 'cloud')
     first, last = VLANS
     physical = fabric.PHYSICAL_NETWORK
     where = f'tcp:{layout.CONTROLLER}'
@@ -62,6 +61,16 @@ def _ml2(site: api.Site) -> ironic.Settings:
         'ml2_type_vlan': {'network_vlan_ranges': f'{physical}:{first}:{last}'},
         'ml2_type_vxlan': {'vni_ranges': '1001:1999'},
         'baremetal_l2vni': {'default_physical_network': physical},
+        f'genericswitch:{fabric.SWITCH}': {
+            'device_type': 'netmiko_ovs_linux',
+            'ip': '127.0.0.1',
+            'key_file': str(tor.root / 'ssh' / 'login'),
+            'ngs_ovs_bridge': fabric.BRIDGE,
+            'ngs_physical_networks': physical,
+            'port': str(fabric.SWITCH_PORT),
+            'use_keys': 'true',
+            'username': 'root',
+        },
         'ovn': {
             'ovn_metadata_enabled': 'true',
             'ovn_nb_connection': f'{where}:{fabric.NORTH_PORT}',

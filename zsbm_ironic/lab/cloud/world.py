@@ -14,7 +14,14 @@ import openstack
 from zsbm_ironic.common import whole_file
 from zsbm_ironic.lab import exception as lab_exception
 from zsbm_ironic.lab import layout, network
-from zsbm_ironic.lab.cloud import api, glance, neutron, nova, placement
+from zsbm_ironic.lab.cloud import (
+    api,
+    fabric,
+    glance,
+    neutron,
+    nova,
+    placement,
+)
 
 # Type, name and path of each service beside Keystone, with its port.
 SERVICES = (
@@ -27,6 +34,16 @@ SERVICES = (
 PROJECTS = ('demo', 'other')
 IRONIC_S = 120
 ACCOUNTS = (*(name for _, name, _, _ in SERVICES), 'admin', *PROJECTS)
+# Networks: what servers boot in, without a DHCP of Neutron; and what servers
+# and VMs share.
+PROVISIONING = 'provisioning'
+FLAT = 'flat'
+FLAT_CIDR = '203.0.113.0/24'
+PROVISIONING_POOL = ('198.51.100.150', '198.51.100.199')
+# Of servers, and the flavour that asks for one of them.
+RESOURCE_CLASS = 'baremetal'
+METAL = 'metal'
+IMAGE = 'debian'
 PASSWORDS = (*ACCOUNTS, 'broker', 'database', 'metadata')
 
 
@@ -139,3 +156,84 @@ def wait_for_ironic(site: api.Site) -> None:
                 tail='',
             )
         time.sleep(1)
+
+
+def make_networks(site: api.Site) -> None:
+    """Make the networks that an operator makes; idempotent."""
+    network.call(lambda: _make_networks(connect(site, 'admin')))
+
+
+def _make_networks(cloud: openstack.connection.Connection) -> None:
+    there = {one.name for one in cloud.network.networks()}
+    physical = {
+        'provider_physical_network': fabric.PHYSICAL_NETWORK,
+        'is_shared': False,
+    }
+    if PROVISIONING not in there:
+        made = cloud.network.create_network(
+            name=PROVISIONING,
+            provider_network_type='vlan',
+            provider_segmentation_id=fabric.PROVISIONING_VLAN,
+            **physical,
+        )
+        first, last = PROVISIONING_POOL
+        cloud.network.create_subnet(
+            network_id=made.id,
+            name=PROVISIONING,
+            ip_version=4,
+            cidr=layout.PROVISIONING_CIDR,
+            gateway_ip=None,
+            is_dhcp_enabled=False,
+            allocation_pools=[{'start': first, 'end': last}],
+        )
+    if FLAT not in there:
+        made = cloud.network.create_network(
+            name=FLAT,
+            provider_network_type='flat',
+            **{**physical, 'is_shared': True},
+        )
+        cloud.network.create_subnet(
+            network_id=made.id, name=FLAT, ip_version=4, cidr=FLAT_CIDR
+        )
+
+
+def make_offer(
+    site: api.Site, image: pathlib.Path, public_key: pathlib.Path
+) -> None:
+    """Make what a member chooses from: flavours, an image; idempotent.
+
+    :param image: qcow2.
+    :param public_key: that member `demo` logs in with.
+    """
+
+    def make() -> None:
+        cloud = connect(site, 'admin')
+        if not cloud.compute.find_flavor(METAL):
+            flavor = cloud.compute.create_flavor(
+                name=METAL, ram=3072, vcpus=2, disk=10
+            )
+            cloud.compute.create_flavor_extra_specs(
+                flavor,
+                {
+                    f'resources:CUSTOM_{RESOURCE_CLASS.upper()}': '1',
+                    'resources:DISK_GB': '0',
+                    'resources:MEMORY_MB': '0',
+                    'resources:VCPU': '0',
+                },
+            )
+        if not cloud.image.find_image(IMAGE):
+            cloud.image.create_image(
+                IMAGE,
+                filename=str(image),
+                disk_format='qcow2',
+                container_format='bare',
+                visibility='public',
+                wait=True,
+            )
+        member = connect(site, PROJECTS[0])
+        if not member.compute.find_keypair(PROJECTS[0]):
+            member.compute.create_keypair(
+                name=PROJECTS[0], public_key=public_key.read_text()
+            )
+
+    network.call(make)
