@@ -35,9 +35,12 @@ def prepare(
     machine: machines.Declaration,
     folders: layout.Layout,
     cache: artifacts.Artifacts,
+    *,
+    whole_frames: bool = False,
 ) -> daemon.Daemon:
     """Make disks and configuration and return the emulator's process.
 
+    :param whole_frames: it is plugged into a switch in user space.
     :raises ZsbmError: what its architecture needs cannot be fetched.
     """
     folder = folders.machines / machine.name
@@ -47,7 +50,7 @@ def prepare(
         for number, disk in enumerate(machine.disks)
     ]
     speed, groups = _accelerator(machine.arch)
-    document = _configuration(machine, folder, disks)
+    document = _configuration(machine, folder, disks, whole_frames)
     document['machine']['accelerator'] = speed
     path = folder / 'emulator.json'
     whole_file.write(path, json.dumps(document, indent=2), own=OWN)
@@ -172,7 +175,10 @@ def _accelerator(arch: str) -> tuple[str, tuple[int, ...]]:
 
 
 def _configuration(
-    machine: machines.Declaration, folder: pathlib.Path, disks: list[Any]
+    machine: machines.Declaration,
+    folder: pathlib.Path,
+    disks: list[Any],
+    whole_frames: bool,
 ) -> dict[str, Any]:
     login = {
         'address': machine.bmc_address,
@@ -194,6 +200,7 @@ def _configuration(
                     'mac': nic.mac,
                     'tap': nic.tap,
                     'boot_rom': nic.boot_rom,
+                    'whole_frames': whole_frames,
                 }
                 for nic in machine.nics
             ],

@@ -179,7 +179,14 @@ class Lab:
             self._wire(plan, declared)
             self._make_ssh_key()
         for machine in declared:
-            self._start(bench.prepare(machine, self.folders, self._cache()))
+            self._start(
+                bench.prepare(
+                    machine,
+                    self.folders,
+                    self._cache(),
+                    whole_frames=plan.cloud,
+                )
+            )
         if any(nic.relayed for one in declared for nic in one.nics):
             self._start(relay.service())
         if plan.conductors == 1:

@@ -205,6 +205,8 @@ def _network(
             backend = nic.netdev
         elif nic.tap is not None:
             backend = f'tap,ifname={nic.tap},script=no,downscript=no'
+            if nic.whole_frames:
+                backend += ',vnet_hdr=off'
         else:
             # A hub of its own: a cable that ends nowhere.
             backend = f'hubport,hubid={number}'

@@ -79,6 +79,8 @@ class Nic:
         network stack, where it has one, boots the card.
     :ivar netdev: a QEMU -netdev without its id ('user', 'socket,...') to use
         in place of a tap.
+    :ivar whole_frames: what leaves the tap is as on a wire, cut and with its
+        checksum: a switch in user space takes no other.
     """
 
     model: str
@@ -86,6 +88,7 @@ class Nic:
     tap: str | None = None
     boot_rom: bool = True
     netdev: str | None = None
+    whole_frames: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

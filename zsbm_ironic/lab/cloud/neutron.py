@@ -29,6 +29,8 @@ def _common(site: api.Site) -> ironic.Settings:
         'DEFAULT': {
             'api_paste_config': site.programs.shipped('neutron/api-paste.ini'),
             'core_plugin': 'ml2',
+            # Which driver bound a port, or why none did.
+            'default_log_levels': 'neutron.plugins.ml2=DEBUG,amqp=WARN',
             'host': 'controller',
             'rpc_workers': '1',
             'rpc_state_report_workers': '0',
