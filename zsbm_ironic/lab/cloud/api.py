@@ -66,6 +66,12 @@ class Site:
             'username': service,
         }
 
+    def system_account(self, service: str) -> dict[str, str | list[str]]:
+        """Return the same for what concerns the whole cloud."""
+        account = self.account(service)
+        del account['project_domain_name'], account['project_name']
+        return {**account, 'system_scope': 'all'}
+
     def checks_tokens(self, service: str) -> dict[str, str | list[str]]:
         """Return the options of [keystone_authtoken]."""
         return {

@@ -54,7 +54,10 @@ def _ml2(site: api.Site) -> ironic.Settings:
     return {
         'ml2': {
             'extension_drivers': 'port_security',
-            'mechanism_drivers': 'ovn,baremetal-l2vni,genericswitch,baremetal',
+            # Without baremetal-l2vni: when the last port of a server leaves a
+            # VLAN network, 8.1.0 takes the segment of the network away, one
+            # that an operator made as well (delete_port_postcommit).
+            'mechanism_drivers': 'ovn,genericswitch,baremetal',
             'tenant_network_types': 'vlan,geneve',
             'type_drivers': 'flat,vlan,geneve,vxlan',
         },
@@ -62,7 +65,6 @@ def _ml2(site: api.Site) -> ironic.Settings:
         'ml2_type_geneve': {'max_header_size': '38', 'vni_ranges': '1:999'},
         'ml2_type_vlan': {'network_vlan_ranges': f'{physical}:{first}:{last}'},
         'ml2_type_vxlan': {'vni_ranges': '1001:1999'},
-        'baremetal_l2vni': {'default_physical_network': physical},
         f'genericswitch:{fabric.SWITCH}': {
             'device_type': 'netmiko_ovs_linux',
             'ip': '127.0.0.1',

@@ -23,8 +23,9 @@ def prepare(site: api.Site) -> None:
                 'host': 'metal',
                 'update_resources_interval': '10',
             },
+            # All nodes are seen by who is not of a project.
             'ironic': {
-                **site.account('ironic'),
+                **site.system_account('ironic'),
                 'api_max_retries': '60',
                 'api_retry_interval': '1',
             },
