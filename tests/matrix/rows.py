@@ -76,7 +76,8 @@ def of_test(test_id: str) -> Row:
 
 def _row_of_tests(group: str, name: str, folder: str, regex: str) -> Row:
     tests = checks.Tests(folder, regex=regex, serial=True, verbose=True)
-    return Row(group, name, (tests,))
+    more = ('cloud',) if group == 'cloud' else ()
+    return Row(group, name, (tests,), (*PROFILES, *more))
 
 
 def every() -> list[Row]:

@@ -124,7 +124,7 @@ class Lab:
 
         :raises ZsbmError: one of them cannot be built; the message says why.
         """
-        cache = self._cache()
+        cache = self.cache()
         built = ramdisk.build(cache)
         held = dataclasses.replace(
             built,
@@ -141,7 +141,7 @@ class Lab:
 
         :raises ZsbmError: it cannot be built; the message says why.
         """
-        image = os_image.build(self._cache())
+        image = os_image.build(self.cache())
         return dataclasses.replace(
             image, path=self.hold(image.path, image.digest)
         )
@@ -162,7 +162,8 @@ class Lab:
                 draft.rename(own)
         return own
 
-    def _cache(self) -> artifacts.Artifacts:
+    def cache(self) -> artifacts.Artifacts:
+        """Return what takes minutes to build, shared by all labs of a host."""
         return artifacts.Artifacts(self.folders.cache, report=self.report)
 
     def up(self, plan: Plan) -> None:
@@ -183,7 +184,7 @@ class Lab:
                 bench.prepare(
                     machine,
                     self.folders,
-                    self._cache(),
+                    self.cache(),
                     whole_frames=plan.cloud,
                 )
             )
@@ -206,7 +207,7 @@ class Lab:
                 options, netboot.settings(conductor, built.loaders)
             )
         if plan.cloud:
-            site = cloud.site_of(self.folders.state, self._cache())
+            site = cloud.site_of(self.folders.state, self.cache())
             taps = [
                 nic.tap
                 for machine in self.declared()

@@ -122,6 +122,17 @@ def create_branch(
         _ip(*words, namespace=namespace)
 
 
+def create_namespace(namespace: str) -> None:
+    """Make a namespace with nothing but its loopback; idempotent."""
+    _add_namespace(namespace)
+    _ip('link', 'set', 'lo', 'up', namespace=namespace)
+
+
+def set_address(link: str, address: str, *, namespace: str) -> None:
+    """Give an interface an address with its prefix length; idempotent."""
+    _ip('address', 'replace', address, 'dev', link, namespace=namespace)
+
+
 def add_pair(
     one: str, other: str, bridge: str = '', namespace: str = ''
 ) -> None:

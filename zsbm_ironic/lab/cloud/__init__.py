@@ -16,6 +16,8 @@ fabric
     Switches and hosts: Open vSwitch in user space, OVN.
 world
     What a fresh cloud has in it: projects, networks, flavours, an image.
+servers
+    Machines of the lab on their way to where Nova finds them.
 cloud
     Brings all of it up, in the order in which one needs another.
 """

@@ -167,6 +167,23 @@ def _plug(tor: OpenVSwitch, port: str, *settings: str) -> None:
     tor.vsctl('set', 'port', port, *settings)
 
 
+def join(tor: OpenVSwitch, namespace: str, vlan: int, address: str) -> None:
+    """Put a namespace on the switch, as any computer of a network; idempotent.
+
+    :param address: with its prefix length.
+    """
+    network.create_namespace(namespace)
+    network.add_pair(f'join-{vlan}', 'eth0', namespace=namespace)
+    _plug(tor, f'join-{vlan}', f'tag={vlan}', 'vlan_mode=access')
+    network.set_address('eth0', address, namespace=namespace)
+
+
+def tag_of(tor: OpenVSwitch, port: str) -> int | None:
+    """Return the VLAN that a port of the switch is in; None: in none."""
+    said = tor.vsctl('get', 'port', port, 'tag').strip()
+    return int(said) if said.isdigit() else None
+
+
 def controller(host: OpenVSwitch) -> daemon.Daemon:
     """Return the process that makes a host do what OVN says."""
     return daemon.Daemon(

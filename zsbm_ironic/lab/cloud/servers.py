@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Machines of the lab as servers of its cloud, by the cloud's own APIs.
+
+For tests and for whoever plays an operator: enrols a machine with its place
+on the switch, and brings it to where Nova finds it.
+"""
+
+import openstack
+
+from zsbm_ironic.lab import machines
+from zsbm_ironic.lab.cloud import fabric, world
+
+# What a switch port says of its switch, by LLDP: its own MAC.
+SWITCH_ID = '52:54:00:5a:ff:01'
+STATE_S = 1500
+
+
+def make_available(
+    cloud: openstack.connection.Connection,
+    machine: machines.Declaration,
+    fingerprint: str | None,
+) -> str:
+    """Bring a machine to `available`, from where it is; return its UUID.
+
+    :param cloud: of an operator, see `world.connect`.
+    :param fingerprint: of the BMC's certificate; None where it has none.
+    """
+    node = cloud.baremetal.find_node(machine.name)
+    if node is None:
+        node = _enrol(cloud, machine, fingerprint)
+    for state, verb in (
+        ('enroll', 'manage'),
+        ('inspect failed', 'manage'),
+        ('clean failed', 'manage'),
+        ('manageable', 'inspect'),
+    ):
+        if node.provision_state == state:
+            node = _go(cloud, node.id, verb)
+    if node.provision_state == 'manageable':
+        node = _go(cloud, node.id, 'provide')
+    cloud.baremetal.wait_for_nodes_provision_state(
+        [node.id], 'available', timeout=STATE_S
+    )
+    return str(node.id)
+
+
+def _go(
+    cloud: openstack.connection.Connection, uuid: str, verb: str
+) -> openstack.baremetal.v1.node.Node:
+    return cloud.baremetal.set_node_provision_state(
+        uuid, verb, wait=True, timeout=STATE_S
+    )
+
+
+def _enrol(
+    cloud: openstack.connection.Connection,
+    machine: machines.Declaration,
+    fingerprint: str | None,
+) -> openstack.baremetal.v1.node.Node:
+    info = {
+        'bmc_address': machine.bmc_address,
+        'bmc_password': machine.bmc_password,
+        'bmc_username': machines.BMC_USERNAME,
+    }
+    if fingerprint:
+        info['bmc_cert_fingerprint'] = fingerprint
+    node = cloud.baremetal.create_node(
+        driver='zsbm',
+        driver_info=info,
+        name=machine.name,
+        network_interface='neutron',
+        resource_class=world.RESOURCE_CLASS,
+    )
+    for nic in machine.nics:
+        cloud.baremetal.create_port(
+            node_id=node.id,
+            address=nic.mac,
+            physical_network=fabric.PHYSICAL_NETWORK,
+            local_link_connection={
+                'port_id': nic.tap,
+                'switch_id': SWITCH_ID,
+                'switch_info': fabric.SWITCH,
+            },
+        )
+    return node
