@@ -24,7 +24,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from benchmarks import conversions
+from benchmarks import conversions, kept
 from tests.matrix import results
 from zsbm_ironic.common import artifacts, process
 from zsbm_ironic.image import kits, loaders, packed_kits
@@ -52,7 +52,7 @@ def main() -> None:
         for name in IMAGES
     }
     tree = results.tree_hash()
-    runs = conversions.load(RESULT, tree)
+    runs = kept.load(RESULT, tree, conversions.Run)
     done = {(run.image, run.round) for run in runs}
     with (
         tempfile.TemporaryDirectory(dir='/var/tmp') as folder,
@@ -73,7 +73,7 @@ def main() -> None:
                                 (conversions.AGAIN, _adapt(argv, device)),
                             )
                         ]
-                    conversions.store(RESULT, tree, runs)
+                    kept.store(RESULT, tree, runs)
     conversions.show(runs, os.environ.get('ZSBM_FIGURES'))
 
 

@@ -20,7 +20,7 @@ import subprocess
 import tempfile
 import time
 
-from benchmarks import conversions, observer
+from benchmarks import conversions, kept, observer
 from tests.matrix import results
 from zsbm_ironic.common import artifacts, process
 from zsbm_ironic.image import kits, loaders
@@ -61,7 +61,7 @@ def main() -> None:
         for name in IMAGES
     }
     tree = results.tree_hash()
-    runs = conversions.load(RESULT, tree)
+    runs = kept.load(RESULT, tree, conversions.Run)
     done = {(run.image, run.way, run.round) for run in runs}
     for number in range(arguments.rounds):
         for name, image in images.items():
@@ -85,7 +85,7 @@ def main() -> None:
                             *_measured(argv, output.with_suffix('.log'), kit),
                         )
                     )
-                conversions.store(RESULT, tree, runs)
+                kept.store(RESULT, tree, runs)
     conversions.show(runs, os.environ.get('ZSBM_FIGURES'))
 
 

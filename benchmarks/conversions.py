@@ -85,27 +85,6 @@ def ratios_of(runs: list[Run], image: str, way: str) -> list[float]:
     ]
 
 
-def load(path: pathlib.Path, tree: str) -> list[Run]:
-    """Return the runs of a result file that are of this tree."""
-    try:
-        document = json.loads(path.read_text())
-    except OSError:
-        return []
-    if document['tree'] != tree:
-        return []
-    return [Run(**entry) for entry in document['runs']]
-
-
-def store(path: pathlib.Path, tree: str, runs: list[Run]) -> None:
-    """Write a result file."""
-    path.parent.mkdir(exist_ok=True)
-    document = {
-        'tree': tree,
-        'runs': [dataclasses.asdict(run) for run in runs],
-    }
-    path.write_text(json.dumps(document, indent=1) + '\n')
-
-
 def show(runs: list[Run], figures: str | None) -> None:
     """Print the table.
 

@@ -10,14 +10,13 @@ the result file. Called by bench_deploy_redfish and bench_deploy_ipmi.
 """
 
 import argparse
-import dataclasses
 import itertools
 import json
 import os
 import pathlib
 import time
 
-from benchmarks import comparison, observer
+from benchmarks import comparison, kept, observer
 from tests.e2e import base
 from tests.matrix import results
 from zsbm_ironic.common import progress
@@ -36,17 +35,11 @@ def main(machine: str) -> None:
     arguments = parser.parse_args()
     path = FOLDER / f'deploy-{machine}.json'
     tree = results.tree_hash()
-    runs = _load(path, tree)
+    runs = kept.load(path, tree, comparison.Run)
     while len(runs) < 2 * arguments.pairs:
         stack = lifecycle.STACKS[len(runs) % 2]
         runs.append(measure(stack, machine))
-        path.parent.mkdir(exist_ok=True)
-        document = {
-            'tree': tree,
-            'machine': machine,
-            'runs': [dataclasses.asdict(run) for run in runs],
-        }
-        path.write_text(json.dumps(document, indent=1) + '\n')
+        kept.store(path, tree, runs, machine=machine)
     table = comparison.table(runs)
     for row in table:
         print('{:28s} {:>9} {:>9} {:>8} {:>15} {}'.format(*row))
@@ -142,14 +135,3 @@ def _phases(
         )
     }
     return {**phases, comparison.TOTAL: round(ended - began, 2)}
-
-
-def _load(path: pathlib.Path, tree: str) -> list[comparison.Run]:
-    """Return the runs of this very code."""
-    try:
-        document = json.loads(path.read_text())
-    except OSError:
-        return []
-    if document['tree'] != tree:
-        return []
-    return [comparison.Run(**entry) for entry in document['runs']]

@@ -43,23 +43,29 @@ def make_esp(
 
 
 def copy_sparse(
-    source: pathlib.Path, target: pathlib.Path, offset: int, begin: int = 0
+    source: pathlib.Path,
+    target: pathlib.Path,
+    offset: int,
+    begin: int = 0,
+    end: int | None = None,
 ) -> None:
     """Copy `source` into `target` at an offset; holes stay holes.
 
     :param begin: what is before it in `source` is left out.
+    :param end: so is what is from there on; None leaves out nothing.
     """
     with source.open('rb') as reader, target.open('r+b') as writer:
-        place, size = begin, source.stat().st_size
+        place = begin
+        size = source.stat().st_size if end is None else end
         while place < size:
             try:
                 place = os.lseek(reader.fileno(), place, os.SEEK_DATA)
             except OSError:  # no data after this place
                 return
-            end = os.lseek(reader.fileno(), place, os.SEEK_HOLE)
+            hole = min(os.lseek(reader.fileno(), place, os.SEEK_HOLE), size)
             reader.seek(place)
             writer.seek(offset + place)
-            while place < end:
-                block = reader.read(min(MIB, end - place))
+            while place < hole:
+                block = reader.read(min(MIB, hole - place))
                 writer.write(block)
                 place += len(block)

@@ -183,9 +183,9 @@ def _insert(raw: pathlib.Path, place: int, length: int) -> None:
     if done.returncode == 0:
         return
     longer = raw.with_name(f'{raw.name}.longer')
-    with raw.open('rb') as source, longer.open('wb') as sink:
-        sink.write(source.read(place))
-        sink.truncate(source.seek(0, os.SEEK_END) + length)
+    with longer.open('wb') as sink:
+        sink.truncate(volumes.size_of(raw) + length)
+    part_files.copy_sparse(raw, longer, 0, end=place)
     part_files.copy_sparse(raw, longer, length, begin=place)
     longer.replace(raw)
 

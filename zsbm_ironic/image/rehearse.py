@@ -214,8 +214,11 @@ class Console:
     @property
     def is_still(self) -> bool:
         """Whether nothing came for longer than a boot is silent."""
-        still_s = STILL_S if stage_of(self._text) else FIRMWARE_STILL_S
-        return time.monotonic() - self._changed_s > still_s
+        still_s = time.monotonic() - self._changed_s
+        # Asked twice a second of all that was said: seldom looked through.
+        return still_s > FIRMWARE_STILL_S and (
+            still_s > STILL_S or stage_of(self._text) is Stage.NOTHING
+        )
 
 
 def stage_of(text: str) -> Stage:
