@@ -41,7 +41,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             links = [{'rel': 'self', 'href': url}]
             version = {'id': 'v2.0', 'status': 'CURRENT', 'links': links}
             return self._answer(200, {'versions': [version]})
-        kind = self.server.data.get(steps[0], {})
+        kind = self.server.data.get(steps[0])
+        if kind is None:
+            return self._answer(404, {'NeutronError': {'message': '404'}})
         if len(steps) == 2:
             found = kind.get(steps[1])
             if found is None:
@@ -96,6 +98,8 @@ class NeutronServer(fixtures.Fixture):
     :param cidr: of its one subnet.
     :param addresses: which its ports get, in this order.
     :ivar subnet: as the API shows it; tests set `enable_dhcp`.
+    :ivar data: all that it has, by kind and id. What is not there, such as
+        `segments`, is an extension that is not loaded.
     """
 
     def __init__(self, cidr, addresses):
@@ -113,7 +117,7 @@ class NeutronServer(fixtures.Fixture):
     def _setUp(self):
         self._server = http.server.ThreadingHTTPServer((ADDRESS, 0), _Handler)
         self._server.addresses = self._addresses
-        self._server.data = {
+        self.data = self._server.data = {
             'networks': {
                 self.network: {'id': self.network, 'name': 'provisioning'}
             },
@@ -130,4 +134,4 @@ class NeutronServer(fixtures.Fixture):
     @property
     def ports(self):
         """The ports that are there now."""
-        return list(self._server.data['ports'].values())
+        return list(self.data['ports'].values())
