@@ -9,6 +9,8 @@ neutron
     Reads them by Neutron's API.
 plan
     Holds them against each other, before anything is touched.
+sight
+    Holds what the server itself saw against them: links, LLDP, packet sizes.
 binding
     Waits until Neutron has bound a port, or says why it has not.
 checked, flat, vpc

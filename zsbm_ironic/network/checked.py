@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ironic import objects
+from ironic.common import exception as ironic_exception
 from ironic.common import neutron as ironic_neutron
 from ironic.conf import CONF as IRONIC
+from ironic.drivers.modules import inspect_utils
 from oslo_log import log
 from oslo_utils import strutils
 
@@ -28,6 +30,7 @@ from zsbm_ironic.network import (
     finding,
     neutron,
     plan,
+    sight,
     wiring,
 )
 
@@ -59,13 +62,31 @@ class Checked:
     ) -> list[finding.Finding]:
         """Return all that can be said of the networks of a node.
 
+        Of what the server itself saw, that of its last inspection.
+
         :param network: name or id of one that it is not in yet, judged in
             place of the tenant's.
         """
         with _client(task) as client:
-            return plan.judge(
+            found = plan.judge(
                 self._situation(task, client, frozenset(Purpose), network)
             )
+        return found + sight.judge(
+            [nic_of(task.node, port) for port in task.ports],
+            self.inspected(task),
+        )
+
+    def inspected(self, task: Task) -> tuple[sight.Seen, ...]:
+        """Return what the server saw at its last inspection."""
+        return sight.read(_inspected(task))
+
+    def ramdisk_network(self, task: Task) -> wiring.Network | None:
+        """Return the network that a node is deployed in."""
+        with _client(task) as client:
+            entries = self._entries(
+                task, client, frozenset({Purpose.PROVISIONING}), None
+            )
+            return next((entry.network for entry in entries), None)
 
     @translated
     def add_provisioning_network(self, task: Task) -> Any:
@@ -211,7 +232,7 @@ class Checked:
             yield
             return
         every = task.ports
-        task.ports = [port for port in every if _nic(task, port).wired]
+        task.ports = [port for port in every if nic_of(task.node, port).wired]
         try:
             if not task.ports:
                 raise exception.PortNotWired
@@ -226,7 +247,7 @@ class Checked:
         purposes: frozenset[Purpose],
         tenant: str | None = None,
     ) -> plan.Situation:
-        nics = tuple(_nic(task, port) for port in task.ports)
+        nics = tuple(nic_of(task.node, port) for port in task.ports)
         entries = tuple(self._entries(task, client, purposes, tenant))
         return plan.Situation(
             task.node.name or task.node.uuid,
@@ -292,6 +313,19 @@ def _client(task: Task) -> Iterator[neutron.Client]:
         yield client
 
 
+def _inspected(task: Task) -> list[dict[str, Any]]:
+    """Return the NICs that the last inspection found, with their LLDP."""
+    try:
+        data = inspect_utils.get_inspection_data(task.node, task.context)
+    except ironic_exception.NodeInventoryNotFound:
+        return []
+    heard = (data.get('plugin_data') or {}).get('lldp_raw') or {}
+    return [
+        {**one, 'lldp': heard.get(one.get('name')) or one.get('lldp')}
+        for one in (data.get('inventory') or {}).get('interfaces') or ()
+    ]
+
+
 def _has_to_be_bound(task: Task) -> bool:
     """Read the setting of the node, else of the cloud, as upstream does."""
     return strutils.bool_from_string(
@@ -313,12 +347,13 @@ def _vifs(task: Task, purpose: Purpose) -> list[tuple[Any, str]]:
     ]
 
 
-def _nic(task: Task, port: objects.Port) -> wiring.Nic:
+def nic_of(node: objects.Node, port: objects.Port) -> wiring.Nic:
+    """Return a port of a node as a value."""
     link = port.local_link_connection or {}
     return wiring.Nic(
         port.address.lower(),
         port.uuid,
-        task.node.name or task.node.uuid,
+        node.name or node.uuid,
         str(link.get('switch_info') or link.get('switch_id') or ''),
         str(link.get('switch_id') or ''),
         str(link.get('port_id') or ''),

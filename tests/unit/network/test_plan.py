@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings held against each other: right ones pass, each wrong one is told."""
+"""Settings held against each other: each that is wrong is told."""
 
 import dataclasses
 
