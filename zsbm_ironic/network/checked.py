@@ -22,6 +22,7 @@ from ironic.drivers.modules import inspect_utils
 from oslo_log import log
 from oslo_utils import strutils
 
+from zsbm_ironic.common import ironic_compat
 from zsbm_ironic.conf import CONF
 from zsbm_ironic.drivers.translate import translated
 from zsbm_ironic.network import (
@@ -52,10 +53,14 @@ class Checked:
     def validate(self, task: Task) -> None:
         """Check settings against Neutron; no switch is asked.
 
+        Not while they are mended: what is wrong now must not keep anybody
+        from it.
+
         :raises InvalidParameterValue: a server would not reach its networks.
         """
         super().validate(task)  # type: ignore[misc]
-        self._require(task, frozenset(Purpose))
+        if not ironic_compat.is_mending_ports(task):
+            self._require(task, frozenset(Purpose))
 
     def examine(
         self, task: Task, network: str | None = None

@@ -141,6 +141,7 @@ def judge(
     """Return what the server saw, held against what is set.
 
     :param nics: ports of its node.
+    :param seen: empty: it told of none, so nothing is said of any.
     :param network: that its ramdisk runs in; None: not known any more.
     :param largest: IP packet that came back from the conductor, bytes; None:
         none did, or none was sent.
@@ -149,7 +150,7 @@ def judge(
     known = {nic.address: nic for nic in nics}
     findings = [
         one
-        for nic in known.values()
+        for nic in (known.values() if found else ())
         for one in _nic(nic, found.get(nic.address), known, network)
     ]
     if network:

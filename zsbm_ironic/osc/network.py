@@ -7,7 +7,6 @@ interface `zsbm`, as `node.BootTimeline` does, with the same rights.
 
 import argparse
 from collections.abc import Iterable
-from typing import Any
 
 from ironicclient.osc import command
 
@@ -28,6 +27,8 @@ class NetworkCheck(command.Lister):
     when something is wrong. The node has to use the vendor interface zsbm and
     a network interface zsbm-flat or zsbm-vpc.
     """
+
+    _wrong = False
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the node, --network and --all to the options of a list."""
@@ -61,20 +62,13 @@ class NetworkCheck(command.Lister):
             http_method='GET',
             args=arguments,
         )
+        self._wrong = any(one['state'] == 'wrong' for one in answer.findings)
         return COLUMNS, rows(answer.findings, parsed_args.all)
 
-    def produce_output(
-        self,
-        parsed_args: argparse.Namespace,
-        column_names: Any,
-        data: Iterable[Any],
-    ) -> int:
+    def run(self, parsed_args: argparse.Namespace) -> int:
         """Print as any list does; tell by the status whether one is wrong."""
-        found = list(data)
-        status = super().produce_output(parsed_args, column_names, found)
-        if any(row[0] == 'wrong' for row in found):
-            return WRONG_STATUS
-        return int(status or 0)
+        status = super().run(parsed_args)
+        return WRONG_STATUS if self._wrong else int(status or 0)
 
 
 def rows(findings: Iterable[dict[str, str]], everything: bool) -> list[Row]:

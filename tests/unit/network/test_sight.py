@@ -151,3 +151,6 @@ class SightTest(base.BaseTestCase):
             'c1', 'vpc-o', (wiring.Segment('geneve', '', 7),), mtu=1442
         )
         self.assertEqual({}, self.wrong(nic(lldp(vlan=5)), network=overlay))
+
+    def test_a_server_that_told_nothing_is_not_judged(self):
+        self.assertEqual([], self.judge())
