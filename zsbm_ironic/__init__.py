@@ -21,6 +21,9 @@ image
     Whether an image boots on given hardware, and why not: `zsbm-image`.
 ramdisk
     The in-band steps: a hardware manager of ironic-python-agent.
+network
+    From a server to its networks: plan, change, verify, explain; ironic's
+    network interfaces.
 monitoring
     Power, health and sensors as Prometheus metrics.
 status
@@ -31,5 +34,6 @@ lab
     QEMU machines behind emulated BMCs and a real Ironic: `zsbm-lab`. Nothing
     imports it but tests and tools.
 
-Rooms other than `drivers` know no ironic; `ramdisk` knows its agent only.
+Rooms other than `drivers` know no ironic, but for the interfaces in `network`;
+`ramdisk` knows its agent only.
 """

@@ -3,7 +3,7 @@
 
 import time
 
-from tests.e2e import base
+from tests.e2e import base, refusals
 from zsbm_ironic.common import process
 from zsbm_ironic.lab import bench, demo, layout, lifecycle, network
 from zsbm_ironic.lab.cloud import cloud, fabric, servers, world
@@ -53,6 +53,88 @@ class CloudTest(base.LabTest):
             'admin', lambda one: list(one.network.ports(device_id=server.id))
         )
         self.assertEqual([], left)
+
+    def test_members_act_on_their_own_servers_alone(self):
+        """A server of one project is none for a member of another."""
+        machine = demo.find(self.lab.declared(), 'metal-uefi')
+        fingerprint = bench.fingerprint(machine, self.lab.folders)
+        node = self.as_(
+            'system', lambda one: self.leased(one, machine, fingerprint)
+        )
+        before = self.as_('system', lambda one: self.shape(one, node.id))
+        answers = self.as_('other', lambda one: self.refused(one, node))
+        self.assertEqual(
+            [],
+            [
+                (call, status)
+                for call, status in answers
+                if status not in refusals.REFUSED
+            ],
+        )
+        self.assertLessEqual(30, len(answers))
+        self.assertEqual(
+            before, self.as_('system', lambda one: self.shape(one, node.id))
+        )
+        seen = self.as_('other', lambda one: list(one.baremetal.nodes()))
+        self.assertEqual([], seen)
+        # Whose it is sees it, and may power it.
+        (own,) = self.as_('demo', lambda one: list(one.baremetal.nodes()))
+        self.assertEqual(node.id, own.id)
+        self.as_(
+            'demo',
+            lambda one: one.baremetal.set_node_power_state(
+                node.id, 'power on'
+            ),
+        )
+
+    def leased(self, operator, machine, fingerprint):
+        """Return a node that project demo leases."""
+        uuid = servers.make_manageable(operator, machine, fingerprint)
+        project = operator.identity.find_project('demo')
+        operator.baremetal.update_node(uuid, lessee=project.id)
+        return operator.baremetal.get_node(uuid)
+
+    def shape(self, operator, uuid):
+        """Return what a stranger would have changed."""
+        node = operator.baremetal.get_node(uuid)
+        return {
+            name: node[name]
+            for name in (
+                'driver_info',
+                'extra',
+                'instance_info',
+                'is_maintenance',
+                'lessee',
+                'power_state',
+                'provision_state',
+                'traits',
+            )
+        } | {'ports': [one.id for one in operator.baremetal.ports(node=uuid)]}
+
+    def refused(self, stranger, node):
+        """Try each call; return it with the status of the answer."""
+        (port, *_) = self.as_(
+            'system', lambda one: list(one.baremetal.ports(node=node.id))
+        )
+        answers = []
+        for method, path, body in refusals.CALLS:
+            words = {'node': node.id, 'port': port.id}
+            if isinstance(body, dict):
+                body = {
+                    key: value.format(**words)
+                    if isinstance(value, str)
+                    else value
+                    for key, value in body.items()
+                }
+            done = stranger.baremetal.request(
+                path.format(**words),
+                method,
+                json=body,
+                microversion=refusals.MICROVERSION,
+                raise_exc=False,
+            )
+            answers.append((f'{method} {path} {body}', done.status_code))
+        return answers
 
     def create(self, member):
         """Ask for a server, and wait for it."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The policy sample for lessees, as ironic's own rules and oslo.policy read it.
+"""The policy sample for lessees, as ironic's rules and oslo.policy read it.
 
 With a real Keystone it is `tests.e2e.test_cloud`.
 """

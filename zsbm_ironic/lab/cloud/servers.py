@@ -25,11 +25,9 @@ def make_available(
     :param cloud: of an operator, see `world.connect`.
     :param fingerprint: of the BMC's certificate; None where it has none.
     """
+    make_manageable(cloud, machine, fingerprint)
     node = cloud.baremetal.find_node(machine.name)
-    if node is None:
-        node = _enrol(cloud, machine, fingerprint)
     for state, verb in (
-        ('enroll', 'manage'),
         ('inspect failed', 'manage'),
         ('clean failed', 'manage'),
         ('manageable', 'inspect'),
@@ -41,6 +39,23 @@ def make_available(
     cloud.baremetal.wait_for_nodes_provision_state(
         [node.id], 'available', timeout=STATE_S
     )
+    return str(node.id)
+
+
+def make_manageable(
+    cloud: openstack.connection.Connection,
+    machine: machines.Declaration,
+    fingerprint: str | None,
+) -> str:
+    """Enrol a machine and have its BMC checked; return its UUID.
+
+    One that is further already stays where it is.
+    """
+    node = cloud.baremetal.find_node(machine.name)
+    if node is None:
+        node = _enrol(cloud, machine, fingerprint)
+    if node.provision_state == 'enroll':
+        _go(cloud, node.id, 'manage')
     return str(node.id)
 
 
