@@ -158,12 +158,13 @@ class TestOpenVSwitch(testtools.TestCase):
 
     def test_bridge_that_is_not_there(self):
         error = self.assertRaises(
-            exception.SwitchAnswerUnclear,
+            exception.SwitchSettingInvalid,
             self.ask,
             lambda switch: switch.where_is('52:54:00:00:00:99'),
             ngs_ovs_bridge='br-none',
         )
-        self.assertIn('no such bridge', str(error))
+        self.assertIn('[genericswitch:tor]ngs_ovs_bridge', str(error))
+        self.assertIn('br-spare', str(error))
 
     def test_nothing_of_a_caller_reaches_the_shell(self):
         trace = self.bench.root / 'trace'

@@ -54,8 +54,10 @@ class RecordedSwitch(fixtures.Fixture):
         self._prompt = prompt
         self._key = paramiko.ECDSAKey.generate()
         self.asked: list[str] = []
+        self._transports: list[paramiko.Transport] = []
 
     def _setUp(self) -> None:
+        self.addCleanup(self.hang_up)
         self._server = socket.create_server(('127.0.0.1', 0))
         self.addCleanup(self._server.close)
         # Closing alone does not wake who accepts.
@@ -86,6 +88,11 @@ class RecordedSwitch(fixtures.Fixture):
             }
         )
 
+    def hang_up(self) -> None:
+        """Close all connections."""
+        for transport in self._transports:
+            transport.close()
+
     def _accept(self) -> None:
         while True:
             try:
@@ -93,7 +100,7 @@ class RecordedSwitch(fixtures.Fixture):
             except OSError:
                 return
             transport = paramiko.Transport(connection)
-            self.addCleanup(transport.close)
+            self._transports.append(transport)
             transport.add_server_key(self._key)
             try:
                 transport.start_server(server=_Door())

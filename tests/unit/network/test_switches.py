@@ -217,6 +217,18 @@ class TestLogin(testtools.TestCase):
             recorded_switch.RecordedSwitch('netmiko_cisco_ios', answers.IOS)
         )
 
+    def test_a_switch_that_hangs_up_later(self):
+        recorded = self.recorded()
+        with login.to(recorded.settings(), timeout_s=TIMEOUT_S) as switch:
+            self.assertTrue(switch.port_state('Gi1/0/7').exists)
+            recorded.hang_up()
+            began = time.monotonic()
+            error = self.assertRaises(
+                exception.SwitchHungUp, switch.port_state, 'Gi1/0/7'
+            )
+        self.assertLess(time.monotonic() - began, 3)
+        self.assertIn('asked for port Gi1/0/7', str(error))
+
     def test_password_that_is_not_taken(self):
         error = self.assertRaises(
             exception.SwitchCredentialsRefused,

@@ -107,9 +107,15 @@ class Ovs(session.LoggedIn):
         wanted = base.mac_address(mac)
         question = f'MAC {wanted}'
         bridges = self._bridges(question)
+        if self._bridge is not None and self._bridge not in bridges:
+            raise self._session.login.invalid(
+                'ngs_ovs_bridge',
+                f'the switch has no bridge {self._bridge}, but '
+                f'{", ".join(bridges) or "none"}.',
+            )
         found = []
         for name in [self._bridge] if self._bridge else bridges:
-            names = _names(name, bridges.get(name, ()))
+            names = _names(name, bridges[name])
             for number, vlan, address, age_s in self._session.ask(
                 question, f'ovs-appctl {_TIMEOUT} fdb/show {name}', read_fdb
             ):
