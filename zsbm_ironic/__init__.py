@@ -15,6 +15,8 @@ bmc
 netboot
     Management-node PXE: what to serve to each MAC, the service that serves
     it, the loader per firmware and architecture, the timeline of a boot.
+network
+    How a server is wired: what its switch has, read back.
 machine
     Starts, watches and stops one QEMU machine.
 image

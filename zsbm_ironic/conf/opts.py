@@ -5,7 +5,7 @@ from typing import Any
 
 from zsbm_ironic.conf import bmc, image, monitoring, netboot, network, zsbm
 
-MODULES = (zsbm, bmc, netboot, network, image, monitoring)
+MODULES = (zsbm, bmc, netboot, image, monitoring, network)
 
 
 def list_opts() -> list[tuple[str, list[Any]]]:

@@ -134,25 +134,31 @@ def set_address(link: str, address: str, *, namespace: str) -> None:
 
 
 def add_pair(
-    one: str, other: str, bridge: str = '', namespace: str = ''
+    one: str,
+    other: str,
+    bridge: str = '',
+    namespace: str = '',
+    home: str = layout.NAMESPACE,
 ) -> None:
     """Make two interfaces that are the ends of one cable; idempotent.
 
     :param bridge: that `one` is plugged into; empty: none.
     :param namespace: where `other` is; empty: where `one` is.
+    :param home: namespace where `one` is.
     """
-    if one not in _links():
+    away = namespace or home
+    if one not in _links(home):
         there = ('netns', namespace) if namespace else ()
         peer = ('peer', 'name', other, *there)
-        ip('link', 'add', one, 'type', 'veth', *peer)
-    ip('link', 'set', one, 'up')
-    ip('link', 'set', other, 'up', namespace=namespace or layout.NAMESPACE)
+        ip('link', 'add', one, 'type', 'veth', *peer, namespace=home)
+    ip('link', 'set', one, 'up', namespace=home)
+    ip('link', 'set', other, 'up', namespace=away)
     if bridge:
-        ip('link', 'set', one, 'master', bridge)
+        ip('link', 'set', one, 'master', bridge, namespace=home)
     # A switch in user space takes frames as they are: whole, with a checksum.
-    for name, where in ((one, ''), (other, namespace)):
+    for name, where in ((one, home), (other, away)):
         process.run(
-            [*nsenter(where or layout.NAMESPACE), 'ethtool', '-K', name]
+            [*nsenter(where), 'ethtool', '-K', name]
             + ['tx', 'off', 'gso', 'off', 'tso', 'off', 'gro', 'off'],
             timeout_s=TIMEOUT_S,
         )
@@ -214,7 +220,9 @@ def forward(namespace: str) -> None:
     )
 
 
-def listens(address: str, port: int) -> bool:
+def listens(
+    address: str, port: int, namespace: str = layout.NAMESPACE
+) -> bool:
     """Say whether something accepts connections at a place of the lab."""
 
     def try_it() -> bool:
@@ -222,7 +230,7 @@ def listens(address: str, port: int) -> bool:
             probe.settimeout(5)
             return probe.connect_ex((address, port)) == 0
 
-    return call(try_it)
+    return call(try_it, namespace)
 
 
 def call(function: Callable[[], T], namespace: str = layout.NAMESPACE) -> T:
@@ -281,8 +289,8 @@ def ip(*words: str, namespace: str = layout.NAMESPACE) -> str:
     ).stdout
 
 
-def _links() -> set[str]:
-    lines = ip('-o', 'link', 'show').splitlines()
+def _links(namespace: str = layout.NAMESPACE) -> set[str]:
+    lines = ip('-o', 'link', 'show', namespace=namespace).splitlines()
     return {line.split(': ')[1].split('@')[0] for line in lines}
 
 

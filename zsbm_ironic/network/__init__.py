@@ -11,6 +11,8 @@ plan
     Holds them against each other, before anything is touched.
 sight
     Holds what the server itself saw against them: links, LLDP, packet sizes.
+switches
+    Asks a switch what it really has: read only, by its own command line.
 binding
     Waits until Neutron has bound a port, or says why it has not.
 checked, flat, vpc

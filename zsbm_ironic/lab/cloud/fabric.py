@@ -70,6 +70,15 @@ class OpenVSwitch:
             env=self.environment,
         ).stdout
 
+    def _answers(self) -> bool:
+        asked = process.run(
+            ['ovs-appctl', 'version'],
+            timeout_s=TIMEOUT_S,
+            env=self.environment,
+            check=False,
+        )
+        return asked.returncode == 0
+
     def daemons(self) -> list[daemon.Daemon]:
         """Return its processes, with the database made; idempotent."""
         self.root.mkdir(parents=True, exist_ok=True)
@@ -87,11 +96,12 @@ class OpenVSwitch:
                 f'{self.name}-vswitchd',
                 (
                     *('ovs-vswitchd', self.socket),
+                    # Its control socket has its usual name, by which
+                    # ovs-appctl of somebody who logs in finds it.
                     f'--pidfile={self.root}/ovs-vswitchd.pid',
-                    f'--unixctl={self.root}/ovs-vswitchd.ctl',
                 ),
                 env=self.environment,
-                ready=lambda: (self.root / 'ovs-vswitchd.ctl').exists(),
+                ready=self._answers,
                 namespace=self.namespace,
             ),
         ]
@@ -173,7 +183,9 @@ def join(tor: OpenVSwitch, namespace: str, vlan: int, address: str) -> None:
     :param address: with its prefix length.
     """
     network.create_namespace(namespace)
-    network.add_pair(f'join-{vlan}', 'eth0', namespace=namespace)
+    network.add_pair(
+        f'join-{vlan}', 'eth0', namespace=namespace, home=tor.namespace
+    )
     _plug(tor, f'join-{vlan}', f'tag={vlan}', 'vlan_mode=access')
     network.set_address('eth0', address, namespace=namespace)
 
@@ -236,7 +248,8 @@ def switch_login(tor: OpenVSwitch, reader: tuple[int, int]) -> daemon.Daemon:
         f'{tor.name}-ssh',
         ('/usr/sbin/sshd', '-D', '-e', '-f', str(settings)),
         env={'PATH': _PATH},
-        ready=lambda: network.listens('127.0.0.1', SWITCH_PORT),
+        ready=lambda: network.listens('127.0.0.1', SWITCH_PORT, tor.namespace),
+        namespace=tor.namespace,
     )
 
 
