@@ -282,19 +282,21 @@ def make_offer(
         cloud = connect(site, 'admin')
         if not cloud.compute.find_flavor(SMALL):
             cloud.compute.create_flavor(name=SMALL, ram=512, vcpus=1, disk=3)
-        if not cloud.compute.find_flavor(METAL):
+        flavor = cloud.compute.find_flavor(METAL)
+        if not flavor:
             flavor = cloud.compute.create_flavor(
                 name=METAL, ram=3072, vcpus=2, disk=10
             )
-            cloud.compute.create_flavor_extra_specs(
-                flavor,
-                {
-                    f'resources:CUSTOM_{RESOURCE_CLASS.upper()}': '1',
-                    'resources:DISK_GB': '0',
-                    'resources:MEMORY_MB': '0',
-                    'resources:VCPU': '0',
-                },
-            )
+        # Without these it would be one of VMs.
+        cloud.compute.create_flavor_extra_specs(
+            flavor,
+            {
+                f'resources:CUSTOM_{RESOURCE_CLASS.upper()}': '1',
+                'resources:DISK_GB': '0',
+                'resources:MEMORY_MB': '0',
+                'resources:VCPU': '0',
+            },
+        )
         found = cloud.image.find_image(IMAGE)
         if not found:
             cloud.image.create_image(
