@@ -69,6 +69,11 @@ class OwnFoldersTest(testtools.TestCase):
         self.assertEqual('', said)
         self.assertEqual(['file'], os.listdir(self.place))
 
+    def test_it_sees_a_name_of_its_own(self):
+        said = self.run_in('uname', '-n', own={}, hostname='another')
+        self.assertEqual('another\n', said)
+        self.assertNotEqual('another', os.uname().nodename)
+
     def test_what_it_started_ends_with_it(self):
         mark = f'zsbm-{os.getpid()}-mark'
         words = (sys.executable, '-c', PARENT, mark)

@@ -123,7 +123,8 @@ def _process(
     ]
     return daemon.Daemon(
         program,
-        own_folders.argv(words, own=own),
+        # Nova knows the host by this name, and takes no other for it later.
+        own_folders.argv(words, own=own, hostname=host.name),
         env=host.environment,
         ready=lambda: network.accepts(socket),
         ready_s=READY_S,

@@ -11,6 +11,7 @@ module, it is the first program in that namespace.
 import argparse
 import os
 import pathlib
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -25,6 +26,7 @@ def argv(
     own: Mapping[str, pathlib.Path],
     empty: Sequence[str] = (),
     alone: bool = False,
+    hostname: str = '',
 ) -> tuple[str, ...]:
     """Return the words that run a program so.
 
@@ -33,13 +35,17 @@ def argv(
     :param empty: folders that have nothing in them at first.
     :param alone: in a process namespace as well: SIGKILL, for nothing else is
         heard, ends all that the program started.
+    :param hostname: that the program sees; empty: the host's.
     """
     processes = ('--pid', '--kill-child', '--mount-proc') if alone else ()
+    name = ('--uts',) if hostname else ()
     return (
-        *('unshare', '--mount', '--propagation=private', *processes, '--'),
+        *('unshare', '--mount', '--propagation=private', *processes, *name),
+        '--',
         *(sys.executable, '-m', __name__),
         *(f'--own={place}={path}' for place, path in own.items()),
         *(f'--empty={place}' for place in empty),
+        *((f'--hostname={hostname}',) if hostname else ()),
         *('--', *words),
     )
 
@@ -49,8 +55,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog=f'python -m {__name__}')
     parser.add_argument('--own', action='append', default=[])
     parser.add_argument('--empty', action='append', default=[])
+    parser.add_argument('--hostname')
     parser.add_argument('words', nargs='+')
     arguments = parser.parse_args()
+    if arguments.hostname:
+        socket.sethostname(arguments.hostname)
     for pair in arguments.own:
         place, _, path = pair.partition('=')
         if pathlib.Path(path).is_dir():
