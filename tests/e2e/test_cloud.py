@@ -1,66 +1,123 @@
 # SPDX-License-Identifier: Apache-2.0
 """Servers beside VMs: a whole small OpenStack, driven as a member does."""
 
-import time
+from tests.e2e import base, cloud_case, refusals
+from tests.e2e.cloud_case import SERVER, VM, address_of
+from zsbm_ironic.lab import bench, layout, network
+from zsbm_ironic.lab.cloud import fabric, servers, vpc, world
+from zsbm_ironic.lab.images import os_image
 
-from tests.e2e import base, refusals
-from zsbm_ironic.common import process
-from zsbm_ironic.lab import bench, demo, layout, lifecycle, network
-from zsbm_ironic.lab.cloud import cloud, fabric, servers, world
-
-ACTIVE_S = 1500
-SSH_S = 600
-# Another computer of the flat network.
+# Other computers: of the flat network; of a VPC; one in the VLAN of the other
+# VPC with an address of the first.
 NEIGHBOUR = f'{layout.NAMESPACE}-flat'
-ADDRESS = '203.0.113.250/24'
+NEAR = f'{layout.NAMESPACE}-near'
+STRANGER = f'{layout.NAMESPACE}-far'
+ADDRESS, NEAR_ADDRESS = '203.0.113.250', '10.0.1.250'
+STRANGER_ADDRESS = '10.0.1.251'
+# As a guest without curl asks for it.
+METADATA = (
+    "bash -c 'exec 3<>/dev/tcp/169.254.169.254/80; "
+    r'printf "GET /openstack/latest/meta_data.json HTTP/1.0\r\n\r\n" >&3; '
+    "cat <&3'"
+)
 
 
-class CloudTest(base.LabTest):
-    plan = lifecycle.Plan(cloud=True)
-    state = '/var/lib/zsbm-lab-cloud'
-
-    @classmethod
-    def setUpClass(cls):
-        base.make_room()
-        super().setUpClass()
-        cls.addClassCleanup(cls.lab.down, wipe=False)
-        cls.site = cloud.site_of(cls.lab.folders.state, cls.lab.cache())
-        cls.tor = fabric.switch(cls.lab.folders.state / 'cloud')
-
-    def as_(self, name, function):
-        """Call a function with the connection of one of clouds.yaml."""
-        return network.call(lambda: function(world.connect(self.site, name)))
+class CloudTest(cloud_case.CloudTest):
+    def join_flat(self):
+        fabric.join(self.tor, NEIGHBOUR, fabric.FLAT_VLAN, f'{ADDRESS}/24')
 
     def test_server_of_nova_on_a_flat_network(self):
         """From `server create` to a login, and nothing is left of it."""
-        machine = demo.find(self.lab.declared(), 'metal-uefi')
-        fingerprint = bench.fingerprint(machine, self.lab.folders)
-        uuid = self.as_(
-            'system',
-            lambda one: servers.make_available(one, machine, fingerprint),
-        )
-        server = self.as_('demo', self.create)
-        address = server.addresses[world.FLAT][0]['addr']
+        uuid = self.make_available()
+        (server,) = self.create([SERVER], world.FLAT)
+        self.assertEqual(fabric.FLAT_VLAN, fabric.tag_of(self.tor, self.tap))
+        self.join_flat()
         self.assertEqual(
-            fabric.FLAT_VLAN, fabric.tag_of(self.tor, machine.nics[0].tap)
+            SERVER,
+            self.ssh(NEIGHBOUR, address_of(server, world.FLAT), 'hostname'),
         )
-        fabric.join(self.tor, NEIGHBOUR, fabric.FLAT_VLAN, ADDRESS)
-        self.assertEqual('web-1', self.ssh(address, 'hostname'))
-        self.as_('demo', self.delete)
-        self.as_('system', lambda one: self.given_back(one, uuid))
-        self.assertIsNone(fabric.tag_of(self.tor, machine.nics[0].tap))
-        left = self.as_(
-            'admin', lambda one: list(one.network.ports(device_id=server.id))
-        )
-        self.assertEqual([], left)
+        self.delete([server])
+        self.wait_given_back(uuid)
 
+    def test_vm_and_server_on_a_flat_network(self):
+        """Each pings the other and gives it a file; both know who they are."""
+        uuid = self.make_available()
+        found = self.create([SERVER, VM], world.FLAT)
+        server, vm = found
+        self.assertEqual(
+            ['metal', self.site.vm_host.name],
+            [self.host_of(one) for one in found],
+        )
+        self.join_flat()
+        addresses = [address_of(one, world.FLAT) for one in found]
+        for one, address in zip(found, addresses, strict=True):
+            self.assertEqual(
+                one.name, self.ssh(NEIGHBOUR, address, 'hostname')
+            )
+        self.assert_meet(NEIGHBOUR, *addresses)
+        answer = self.ssh(NEIGHBOUR, addresses[1], METADATA)
+        self.assertIn(' 200 ', answer.splitlines()[0])
+        self.assertIn(vm.id, answer)
+        console = self.as_(
+            'demo', lambda one: one.compute.get_server_console_output(vm)
+        )
+        self.assertIn(os_image.READY_MARKER, console['output'])
+        self.delete(found)
+        self.wait_given_back(uuid)
+
+    def test_vm_and_server_in_a_vpc(self):
+        """The same in a VLAN of a member; who is in another hears nothing."""
+        uuid = self.make_available()
+        found = self.create([SERVER, VM], vpc.VPC_A)
+        vlans = [self.vlan(name) for name in (vpc.VPC_A, vpc.VPC_B)]
+        self.assertEqual(vlans[0], fabric.tag_of(self.tor, self.tap))
+        fabric.join(self.tor, NEAR, vlans[0], f'{NEAR_ADDRESS}/24')
+        fabric.join(self.tor, STRANGER, vlans[1], f'{STRANGER_ADDRESS}/24')
+        addresses = [address_of(one, vpc.VPC_A) for one in found]
+        self.assert_meet(NEAR, *addresses)
+        self.assert_way_out(addresses)
+        for one, address in zip(found, addresses, strict=True):
+            port = self.behind(one)
+            answered, frames = self.heard(
+                port, (NEAR, NEAR_ADDRESS), [address]
+            )
+            self.assertEqual(1, answered)
+            self.assertGreater(frames, 0)
+            # The same by who is not on this network.
+            self.assertEqual(
+                (0, 0),
+                self.heard(port, (STRANGER, STRANGER_ADDRESS), addresses),
+            )
+        self.delete(found)
+        self.wait_given_back(uuid)
+
+    def assert_way_out(self, addresses):
+        """Servers of the VPC reach the flat network, by their router."""
+        self.join_flat()
+        for address in addresses:
+            self.ssh(NEAR, address, f'ping -q -c 3 {ADDRESS}')
+
+    def test_down_leaves_nothing_of_a_vm(self):
+        """Neither its QEMU nor what served its metadata."""
+        (vm,) = self.create([VM], world.FLAT)
+        self.join_flat()
+        self.ssh(NEIGHBOUR, address_of(vm, world.FLAT), 'true')
+        namespaces = base.namespaces()
+        running = ' '.join(base.left_of(self.state, namespaces))
+        for name in ('haproxy', 'qemu-system-x86_64', 'libvirtd'):
+            self.assertIn(name, running)
+        self.lab.down(wipe=False)
+        self.assertEqual([], base.left_of(self.state, namespaces))
+        self.assertEqual([], base.named_namespaces())
+        self.assertEqual([], list(network.NAMESPACES.glob('ovnmeta-*')))
+        self.lab.up(self.plan)
+        self.delete([vm])
+
+
+class IsolationTest(cloud_case.CloudTest):
     def test_members_act_on_their_own_servers_alone(self):
         """A server of one project is none for a member of another."""
-        machine = demo.find(self.lab.declared(), 'metal-uefi')
-        fingerprint = bench.fingerprint(machine, self.lab.folders)
-        node = self.as_(
-            'system', lambda one: self.leased(one, machine, fingerprint)
-        )
+        node = self.as_('system', self.leased)
         before = self.as_('system', lambda one: self.shape(one, node.id))
         answers = self.as_('other', lambda one: self.refused(one, node))
         self.assertEqual(
@@ -87,9 +144,10 @@ class CloudTest(base.LabTest):
             ),
         )
 
-    def leased(self, operator, machine, fingerprint):
+    def leased(self, operator):
         """Return a node that project demo leases."""
-        uuid = servers.make_manageable(operator, machine, fingerprint)
+        fingerprint = bench.fingerprint(self.machine, self.lab.folders)
+        uuid = servers.make_manageable(operator, self.machine, fingerprint)
         project = operator.identity.find_project('demo')
         operator.baremetal.update_node(uuid, lessee=project.id)
         return operator.baremetal.get_node(uuid)
@@ -135,46 +193,3 @@ class CloudTest(base.LabTest):
             )
             answers.append((f'{method} {path} {body}', done.status_code))
         return answers
-
-    def create(self, member):
-        """Ask for a server, and wait for it."""
-        found = member.compute.find_server('web-1')
-        if found is None:
-            found = member.compute.create_server(
-                name='web-1',
-                flavor_id=member.compute.find_flavor(world.METAL).id,
-                image_id=member.image.find_image(world.IMAGE).id,
-                key_name='demo',
-                networks=[
-                    {'uuid': member.network.find_network(world.FLAT).id}
-                ],
-            )
-        return member.compute.wait_for_server(found, wait=ACTIVE_S)
-
-    def delete(self, member):
-        server = member.compute.find_server('web-1')
-        member.compute.delete_server(server)
-        member.compute.wait_for_delete(server, wait=ACTIVE_S)
-
-    def given_back(self, operator, uuid):
-        operator.baremetal.wait_for_nodes_provision_state(
-            [uuid], 'available', timeout=ACTIVE_S
-        )
-
-    def ssh(self, address, *command):
-        """Log in from the flat network, trying until the server answers."""
-        deadline = time.monotonic() + SSH_S
-        while True:
-            done = process.run(
-                [*network.nsenter(NEIGHBOUR), 'ssh', '-i']
-                + [self.lab.folders.ssh_key, '-oBatchMode=yes']
-                + ['-oConnectTimeout=5', '-oStrictHostKeyChecking=no']
-                + ['-oUserKnownHostsFile=/dev/null', f'root@{address}']
-                + [*command],
-                timeout_s=60,
-                check=False,
-            )
-            if done.returncode == 0:
-                return done.stdout.strip()
-            self.assertLess(time.monotonic(), deadline, done.stderr)
-            time.sleep(2)

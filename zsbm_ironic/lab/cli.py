@@ -10,7 +10,7 @@ import json
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from zsbm_ironic.common import completion, exception, progress
@@ -176,9 +176,21 @@ def _status(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
             f'{machine["name"]:<22s} {machine["power"]:<14s} '
             f'{machine["serial_log"]}\n'
         )
+    for name, value in _cloud_lines(status['cloud'] or {}):
+        sys.stdout.write(f'{name:<22s} {value}\n')
     if not status['plan']:
         sys.stdout.write('There is no lab. Make one with: zsbm-lab up\n')
     return 0
+
+
+def _cloud_lines(cloud: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Return what a cloud has in it, one line for each kind of thing."""
+    for name, value in cloud.items():
+        if isinstance(value, Mapping):
+            value = value['name']
+        elif not isinstance(value, str):
+            value = ', '.join(value)
+        yield f'cloud: {name.replace("_", " ")}', value
 
 
 def _demo(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:

@@ -31,7 +31,7 @@ from zsbm_ironic.lab import (
     stock,
 )
 from zsbm_ironic.lab import exception as lab_exception
-from zsbm_ironic.lab.cloud import cloud, metal
+from zsbm_ironic.lab.cloud import cloud, metal, world
 from zsbm_ironic.lab.images import os_image, ramdisk
 from zsbm_ironic.netboot import loaders as loaders_room
 
@@ -333,6 +333,7 @@ class Lab:
                 bench.describe(machine, self.folders, nodes)
                 for machine in (self.declared() if plan else [])
             ],
+            'cloud': world.describe(self.folders.state),
         }
 
     def _settle(self, plan: Plan) -> None:

@@ -233,6 +233,12 @@ def listens(
     return call(try_it, namespace)
 
 
+def accepts(path: pathlib.Path) -> bool:
+    """Say whether something accepts connections at a socket file."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
 def call(function: Callable[[], T], namespace: str = layout.NAMESPACE) -> T:
     """Call `function` in a thread of its own that is in the namespace."""
     outcome: list[T] = []

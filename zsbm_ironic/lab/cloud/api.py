@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from zsbm_ironic.common import process
 from zsbm_ironic.lab import daemon, ironic, layout, network
-from zsbm_ironic.lab.cloud import environment, store
+from zsbm_ironic.lab.cloud import environment, fabric, store
 
 IDENTITY_PORT = 5000
 READY_S = 120
@@ -33,6 +33,11 @@ class Site:
     state: pathlib.Path
     programs: environment.Environment
     passwords: Mapping[str, str]
+
+    @property
+    def vm_host(self) -> fabric.OpenVSwitch:
+        """The host that has VMs."""
+        return fabric.vm_host(self.state / 'cloud')
 
     def folder(self, service: str) -> pathlib.Path:
         """Return the folder of a service."""

@@ -11,6 +11,7 @@ from zsbm_ironic.lab.cloud import (
     environment,
     fabric,
     glance,
+    hypervisor,
     keystone,
     metal,
     neutron,
@@ -89,14 +90,16 @@ def _up_fabric(
     for one in fabric.central(root / 'ovn'):
         start(one)
     tor, gateway = fabric.switch(root), fabric.gateway(root)
-    network.create_branch(
-        gateway.namespace,
-        f'{layout.GATEWAY}/24',
-        bridge=layout.MANAGEMENT_BRIDGE,
-        inner='mgmt',
-    )
-    for one in (*tor.daemons(), *gateway.daemons()):
-        start(one)
+    for host in (gateway, site.vm_host):
+        network.create_branch(
+            host.namespace,
+            f'{host.address}/24',
+            bridge=layout.MANAGEMENT_BRIDGE,
+            inner='mgmt',
+        )
+    for switch in (tor, gateway, site.vm_host):
+        for one in switch.daemons():
+            start(one)
     with report.step('cables'):
         fabric.wire_switch(tor, taps)
         fabric.wire_host(
@@ -104,7 +107,9 @@ def _up_fabric(
             tor,
             'ovn-cms-options=enable-chassis-as-gw',
         )
-    start(fabric.controller(gateway))
+        fabric.wire_host(site.vm_host, tor)
+    for host in (gateway, site.vm_host):
+        start(fabric.controller(host))
     start(fabric.switch_login(tor, api.OWN))
 
 
@@ -121,9 +126,13 @@ def up_computes(
     :param image: qcow2 that members choose.
     :param public_key: that they log in with.
     """
+    for one in hypervisor.daemons(site.vm_host):
+        start(one)
     with report.step('ironic answers'):
         world.wait_for_ironic(site)
     for one in nova.computes(site):
         start(one)
+    with report.step('host of VMs is known'):
+        world.wait_for_vm_host(site)
     with report.step('flavours and images'):
         world.make_offer(site, image, public_key)

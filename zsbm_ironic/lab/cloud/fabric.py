@@ -4,7 +4,8 @@
 The top-of-rack switch is an Open vSwitch of its own, with the machines and
 the uplinks of both hosts on it. Each host is a network namespace with an Open
 vSwitch that OVN steers: one is the gateway, the other has VMs. Nothing needs a
-module of the kernel.
+module of the kernel. VLANs go from host to host over the switch; a tunnel has
+no way yet.
 """
 
 import dataclasses
@@ -26,6 +27,10 @@ PROVISIONING_VLAN = 100
 # networking-generic-switch puts a flat network on this one.
 FLAT_VLAN = 1
 GATEWAY = f'{layout.NAMESPACE}-gw'
+VM_HOST = f'{layout.NAMESPACE}-vm'
+_DATABASE_PORT = 6640
+# Where programs of a host reach its Open vSwitch.
+DATABASE = f'tcp:127.0.0.1:{_DATABASE_PORT}'
 TIMEOUT_S = 60
 _LEG = 'prov-leg'
 _SCHEMAS = pathlib.Path('/usr/share')
@@ -89,7 +94,7 @@ class OpenVSwitch:
                 f'{self.name}-ovsdb',
                 self.root,
                 database,
-                ['--remote=ptcp:6640:127.0.0.1'],
+                [f'--remote=ptcp:{_DATABASE_PORT}:127.0.0.1'],
                 self.namespace,
             ),
             daemon.Daemon(
@@ -115,6 +120,11 @@ def switch(root: pathlib.Path) -> OpenVSwitch:
 def gateway(root: pathlib.Path) -> OpenVSwitch:
     """Return the Open vSwitch of the host that is the gateway."""
     return OpenVSwitch('gw', root / 'gw', GATEWAY, layout.GATEWAY)
+
+
+def vm_host(root: pathlib.Path) -> OpenVSwitch:
+    """Return the Open vSwitch of the host that has VMs."""
+    return OpenVSwitch('vm', root / 'vm', VM_HOST, layout.VM_HOST)
 
 
 def wire_switch(tor: OpenVSwitch, taps: Sequence[str]) -> None:

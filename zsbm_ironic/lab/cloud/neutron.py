@@ -1,14 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks of VMs and of servers: Neutron with OVN and a real switch.
 
-ML2 with four drivers: OVN for VMs, networking-baremetal for servers, the
-switch by networking-generic-switch.
+ML2 with three drivers: OVN for VMs, networking-baremetal for servers, the
+switch by networking-generic-switch. An agent on the host of VMs passes on what
+they ask of 169.254.169.254.
 """
 
 import pathlib
+import signal
 
 from zsbm_ironic.lab import daemon, ironic, layout
-from zsbm_ironic.lab.cloud import api, fabric, placement, store
+from zsbm_ironic.lab.cloud import (
+    api,
+    fabric,
+    nova,
+    own_folders,
+    placement,
+    store,
+)
 
 NAME = 'neutron'
 DATABASES = ('neutron',)
@@ -21,6 +30,10 @@ def prepare(site: api.Site) -> None:
     root = api.make_folder(site, NAME, 'state', 'lock')
     ironic.write_config(root / 'neutron.conf', _common(site), api.OWN)
     ironic.write_config(root / 'ml2_conf.ini', _ml2(site), api.OWN)
+    agent = _agent_folder(site)
+    for name in ('', 'state', 'lock'):
+        ironic.folder(agent / name, (0, 0), 0o700)
+    ironic.write_config(agent / 'ovn_agent.ini', agent_settings(site), (0, 0))
 
 
 def _common(site: api.Site) -> ironic.Settings:
@@ -53,7 +66,8 @@ def _ml2(site: api.Site) -> ironic.Settings:
     where = f'tcp:{layout.CONTROLLER}'
     return {
         'ml2': {
-            'extension_drivers': 'port_security',
+            # Names of servers are known to the DNS that OVN answers.
+            'extension_drivers': 'port_security,dns',
             # Without baremetal-l2vni: when the last port of a server leaves a
             # VLAN network, 8.1.0 takes the segment of the network away, one
             # that an operator made as well (delete_port_postcommit).
@@ -81,6 +95,27 @@ def _ml2(site: api.Site) -> ironic.Settings:
             'ovn_sb_connection': f'{where}:{fabric.SOUTH_PORT}',
         },
         'securitygroup': {'enable_security_group': 'true'},
+    }
+
+
+def agent_settings(site: api.Site) -> ironic.Settings:
+    """Return the options of the agent on the host of VMs."""
+    root = _agent_folder(site)
+    return {
+        'DEFAULT': {
+            'host': site.vm_host.name,
+            'metadata_proxy_shared_secret': site.passwords['metadata'],
+            'nova_metadata_host': layout.CONTROLLER,
+            'nova_metadata_port': str(nova.METADATA_PORT),
+            'state_path': f'{root}/state',
+        },
+        # It is root: what it starts as root needs no helper.
+        'agent': {'extensions': 'metadata', 'root_helper': 'env'},
+        'oslo_concurrency': {'lock_path': f'{root}/lock'},
+        'ovn': {
+            'ovn_sb_connection': f'tcp:{layout.CONTROLLER}:{fabric.SOUTH_PORT}'
+        },
+        'ovs': {'ovsdb_connection': fabric.DATABASE},
     }
 
 
@@ -114,7 +149,37 @@ def daemons(site: api.Site) -> list[daemon.Daemon]:
                 'neutron-ovn-maintenance-worker',
             )
         ),
+        _agent(site),
     ]
+
+
+def _agent(site: api.Site) -> daemon.Daemon:
+    """Return the agent on the host of VMs.
+
+    It makes a network namespace and an haproxy for each network, and leaves
+    them behind: here they are its own, and end with it.
+    """
+    host = site.vm_host
+    root = _agent_folder(site)
+    words = [
+        site.programs.program('neutron-ovn-agent'),
+        *('--config-file', str(root / 'ovn_agent.ini')),
+    ]
+    return daemon.Daemon(
+        'neutron-ovn-agent',
+        own_folders.argv(words, own={}, empty=['/run/netns'], alone=True),
+        env={
+            **host.environment,
+            **api.variables(site, NAME),
+            'HOME': str(root),
+        },
+        namespace=host.namespace,
+        stop_signal=signal.SIGKILL,
+    )
+
+
+def _agent_folder(site: api.Site) -> pathlib.Path:
+    return site.vm_host.root / NAME
 
 
 def _options(site: api.Site) -> list[str]:
