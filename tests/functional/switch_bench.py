@@ -23,6 +23,7 @@ from zsbm_ironic.lab.cloud import fabric
 VLAN, OTHER_VLAN = 201, 202
 PORT, OTHER_PORT = f'join-{VLAN}', f'join-{OTHER_VLAN}'
 ADDRESS, OTHER_ADDRESS = '203.0.113.1', '203.0.113.2'
+NOBODY = '203.0.113.9'
 BRIDGES = (fabric.BRIDGE, 'br-spare')
 
 T = TypeVar('T')
@@ -127,6 +128,24 @@ class SwitchBench(fixtures.Fixture):
                 socket.create_connection((OTHER_ADDRESS, 9), 10).close()
 
         network.call(connect, self.one)
+
+    def say(self, namespace: str) -> None:
+        """Let a computer send a frame that all of its VLAN hear: ARP."""
+
+        def send() -> None:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+                sender.sendto(b'', (NOBODY, 9))
+
+        network.call(send, namespace)
+
+    def knows(self, mac: str) -> bool:
+        """Whether the switch has heard an address."""
+        table = process.run(
+            ['ovs-appctl', 'fdb/show', fabric.BRIDGE],
+            timeout_s=20,
+            env=self.switch.environment,
+        ).stdout
+        return mac in table
 
     def mac(self, namespace: str) -> str:
         """Return the MAC address of a computer."""

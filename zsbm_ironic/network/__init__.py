@@ -13,6 +13,8 @@ sight
     Holds what the server itself saw against them: links, LLDP, packet sizes.
 switches
     Asks a switch what it really has: read only, by its own command line.
+readback
+    Holds its answers against them.
 binding
     Waits until Neutron has bound a port, or says why it has not.
 checked, flat, vpc

@@ -31,6 +31,7 @@ from zsbm_ironic.network import (
     finding,
     neutron,
     plan,
+    readback,
     sight,
     wiring,
 )
@@ -76,10 +77,9 @@ class Checked:
             found = plan.judge(
                 self._situation(task, client, frozenset(Purpose), network)
             )
-        return found + sight.judge(
-            [nic_of(task.node, port) for port in task.ports],
-            self.inspected(task),
-        )
+        nics = [nic_of(task.node, port) for port in task.ports]
+        found += _read_back([readback.Expected(nic) for nic in nics])
+        return found + sight.judge(nics, self.inspected(task))
 
     def inspected(self, task: Task) -> tuple[sight.Seen, ...]:
         """Return what the server saw at its last inspection."""
@@ -141,7 +141,7 @@ class Checked:
     @translated
     def configure_tenant_networks(self, task: Task) -> None:
         """Put the node into the networks of its user; wait until it is."""
-        self._require(task, frozenset({Purpose.TENANT}))
+        self._require(task, frozenset({Purpose.TENANT}), asks=True)
         with _undone(lambda: self.unconfigure_tenant_networks(task)):  # type: ignore[attr-defined]
             super().configure_tenant_networks(task)  # type: ignore[misc]
             self._await(task, Purpose.TENANT)
@@ -171,21 +171,32 @@ class Checked:
             super().vif_attach(task, vif_info)  # type: ignore[misc]
         if task.node.provision_state == 'active':
             with _undone(lambda: self.vif_detach(task, vif)):  # type: ignore[attr-defined]
-                self._await(task, Purpose.TENANT, [vif])
+                self._await(task, Purpose.TENANT, vif)
 
     def _enter(
         self, task: Task, purpose: Purpose, enter: Callable[[Task], Any]
     ) -> Any:
-        self._require(task, frozenset({purpose}))
+        self._require(task, frozenset({purpose}), asks=True)
         with _undone(lambda: getattr(self, f'remove_{purpose}_network')(task)):
             result = enter(task)
             self._await(task, purpose)
             return result
 
-    def _require(self, task: Task, purposes: frozenset[Purpose]) -> None:
+    def _require(
+        self,
+        task: Task,
+        purposes: frozenset[Purpose],
+        *,
+        asks: bool = False,
+    ) -> None:
         with _client(task) as client:
+            situation = self._situation(task, client, purposes)
+        found = plan.judge(situation)
+        self._refuse(task, found)
+        if asks:
             self._refuse(
-                task, plan.judge(self._situation(task, client, purposes))
+                task,
+                _read_back([readback.Expected(nic) for nic in situation.nics]),
             )
 
     def _refuse(self, task: Task, findings: list[finding.Finding]) -> None:
@@ -196,20 +207,20 @@ class Checked:
                 findings=finding.told(bad),
             )
 
-    def _await(
-        self, task: Task, purpose: Purpose, vifs: list[str] | None = None
-    ) -> None:
+    def _await(self, task: Task, purpose: Purpose, vif: str = '') -> None:
+        """Wait for what was just entered, and ask the switch for it.
+
+        :param vif: port of Neutron that is waited for; empty: all that the
+            node has for this purpose.
+        """
         if not _has_to_be_bound(task):
             return
-        if vifs is None:
-            own = purpose in self.own_ports
-            vifs = [
-                vif
-                for port, vif in _vifs(
-                    task, purpose if own else Purpose.TENANT
-                )
-                if self.needs_link or port.local_link_connection
-            ]
+        own = purpose in self.own_ports
+        entered = [
+            (port, found)
+            for port, found in _vifs(task, purpose if own else Purpose.TENANT)
+            if vif in ('', found) and _links(task, port, self.needs_link)
+        ]
 
         def explain() -> str:
             found = plan.judge(
@@ -222,10 +233,16 @@ class Checked:
         with _client(task) as client:
             binding.wait(
                 client,
-                vifs,
+                [found for _, found in entered],
                 limit_s=CONF.zsbm_network.binding_timeout_s,
                 explain=explain,
             )
+            expected = [
+                readback.Expected(nic, neutron.network_of_port(client, found))
+                for port, found in entered
+                for nic in _links(task, port, needed=False)
+            ]
+        self._refuse(task, _read_back(expected))
 
     @contextlib.contextmanager
     def _wired_alone(self, task: Task) -> Iterator[None]:
@@ -318,6 +335,21 @@ def _client(task: Task) -> Iterator[neutron.Client]:
         yield client
 
 
+def _read_back(expected: list[readback.Expected]) -> list[finding.Finding]:
+    """Ask the switches, where the conductor is told how to."""
+    options = CONF.zsbm_network
+    if not options.switch_settings:
+        return []
+    return readback.look(
+        expected,
+        readback.asking(
+            options.switch_settings,
+            options.switch_known_hosts,
+            options.switch_timeout_s,
+        ),
+    )
+
+
 def _inspected(task: Task) -> list[dict[str, Any]]:
     """Return the NICs that the last inspection found, with their LLDP."""
     try:
@@ -350,6 +382,20 @@ def _vifs(task: Task, purpose: Purpose) -> list[tuple[Any, str]]:
         for one in (*task.ports, *task.portgroups)
         if one.internal_info.get(key)
     ]
+
+
+def _links(task: Task, one: Any, needed: bool) -> list[wiring.Nic]:
+    """Return the cables of a port or portgroup.
+
+    :param needed: also those of which nobody says where they end.
+    """
+    members = (
+        [port for port in task.ports if port.portgroup_id == one.id]
+        if isinstance(one, objects.Portgroup)
+        else [one]
+    )
+    nics = [nic_of(task.node, port) for port in members]
+    return [nic for nic in nics if needed or nic.wired]
 
 
 def nic_of(node: objects.Node, port: objects.Port) -> wiring.Nic:
