@@ -58,7 +58,9 @@ class SwitchBench(fixtures.Fixture):
             (self.other, OTHER_VLAN, OTHER_ADDRESS),
         ):
             fabric.join(self.switch, namespace, vlan, f'{address}/24')
-        self.supervisor.start(fabric.switch_login(self.switch, (0, 0)))
+        self.supervisor.start(
+            fabric.switch_login(self.switch, {fabric.WRITER: (0, 0)})
+        )
         self.key = self.root / 'tor' / 'ssh' / 'login'
 
     def _stop(self) -> None:

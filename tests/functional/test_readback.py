@@ -3,11 +3,14 @@
 
 import dataclasses
 
+from ironic_python_agent import config as _agent_options  # noqa: F401
+from ironic_python_agent import netutils
 from oslotest import base
 
 from tests.functional import netboot_bench, switch_bench
 from tests.functional.switch_bench import OTHER_PORT, OTHER_VLAN, PORT, VLAN
-from zsbm_ironic.network import readback, wiring
+from zsbm_ironic.lab import network
+from zsbm_ironic.network import readback, sight, wiring
 from zsbm_ironic.network.finding import Means, State
 
 TIMEOUT_S = 10
@@ -116,3 +119,21 @@ class ReadbackTest(base.BaseTestCase):
             if one.state is State.WRONG
         )
         self.assertEqual('link', found.check)
+
+    def test_the_server_hears_what_the_switch_says(self):
+        """LLDP, from the switch to what the ramdisk and the conductor read."""
+        self.bench.switch.vsctl('set', 'interface', PORT, 'lldp:enable=true')
+        heard = network.call(
+            lambda: netutils.get_lldp_info(['eth0']), namespace=self.bench.one
+        )
+        said = sight.neighbour(
+            (kind, value.hex()) for kind, value in heard['eth0']
+        )
+        self.assertIn(PORT, said.port_ids)
+        seen = sight.Seen('eth0', self.nic.address, True, said)
+        nic = dataclasses.replace(self.nic, switch_id=said.switch_id)
+        (found,) = sight.judge([nic], [seen])
+        self.assertIs(State.OK, found.state)
+        other = dataclasses.replace(nic, port_id=OTHER_PORT)
+        (found,) = sight.judge([other], [seen])
+        self.assertIs(State.WRONG, found.state)

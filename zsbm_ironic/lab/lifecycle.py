@@ -215,6 +215,7 @@ class Lab:
                 if not nic.relayed
             ]
             cloud.up(site, self._start, self.report, taps)
+            metal.prepare(site)
             options = ironic.merge(options, metal.settings(site))
         if not self.supervisor.pid('ironic'):
             with self.report.step('ironic: configuration and database'):

@@ -85,6 +85,19 @@ class Checked:
         """Return what the server saw at its last inspection."""
         return sight.read(_inspected(task))
 
+    def why_silent(self, task: Task) -> list[finding.Finding]:
+        """Return what switches tell of a server that nobody hears.
+
+        :raises ZsbmError: a switch that answered does so no more.
+        """
+        ask = _ask()
+        nics = [nic_of(task.node, port) for port in task.ports]
+        return (
+            readback.silent([nic for nic in nics if nic.boots], ask)
+            if ask
+            else []
+        )
+
     def ramdisk_network(self, task: Task) -> wiring.Network | None:
         """Return the network that a node is deployed in."""
         with _client(task) as client:
@@ -335,19 +348,21 @@ def _client(task: Task) -> Iterator[neutron.Client]:
         yield client
 
 
-def _read_back(expected: list[readback.Expected]) -> list[finding.Finding]:
-    """Ask the switches, where the conductor is told how to."""
+def _ask() -> readback.Ask | None:
+    """Return what logs in to switches; None: the conductor is not told how."""
     options = CONF.zsbm_network
     if not options.switch_settings:
-        return []
-    return readback.look(
-        expected,
-        readback.asking(
-            options.switch_settings,
-            options.switch_known_hosts,
-            options.switch_timeout_s,
-        ),
+        return None
+    return readback.asking(
+        options.switch_settings,
+        options.switch_known_hosts,
+        options.switch_timeout_s,
     )
+
+
+def _read_back(expected: list[readback.Expected]) -> list[finding.Finding]:
+    ask = _ask()
+    return readback.look(expected, ask) if ask else []
 
 
 def _inspected(task: Task) -> list[dict[str, Any]]:

@@ -110,7 +110,11 @@ def _up_fabric(
         fabric.wire_host(site.vm_host, tor)
     for host in (gateway, site.vm_host):
         start(fabric.controller(host))
-    start(fabric.switch_login(tor, api.OWN))
+    start(
+        fabric.switch_login(
+            tor, {fabric.WRITER: api.OWN, fabric.READER: metal.OWN}
+        )
+    )
 
 
 def up_computes(

@@ -11,7 +11,7 @@ no way yet.
 import dataclasses
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from zsbm_ironic.common import process
 from zsbm_ironic.lab import daemon, layout, network
@@ -23,6 +23,11 @@ NORTH_PORT, SOUTH_PORT = 6641, 6642
 BRIDGE = 'br-tor'
 SWITCH = 'tor'
 SWITCH_PORT = 2222
+# What a port of the switch says of its switch, by LLDP: its own MAC.
+SWITCH_ID = '52:54:00:5a:ff:01'
+# Who logs in to the switch, each with a key of its own: Neutron, which
+# changes it, and Ironic, which reads.
+WRITER, READER = 'login', 'reader'
 PROVISIONING_VLAN = 100
 # networking-generic-switch puts a flat network on this one.
 FLAT_VLAN = 1
@@ -138,7 +143,10 @@ def wire_switch(tor: OpenVSwitch, taps: Sequence[str]) -> None:
         *('--', 'set', 'bridge', BRIDGE, 'datapath_type=netdev'),
     )
     for tap in taps:
+        # By LLDP a port says its own address as that of its switch.
+        network.ip('link', 'set', tap, 'address', SWITCH_ID)
         tor.vsctl('--may-exist', 'add-port', BRIDGE, tap)
+        tor.vsctl('set', 'interface', tap, 'lldp:enable=true')
     network.add_pair(_LEG, f'{_LEG}-tor', layout.BRIDGE)
     _plug(tor, f'{_LEG}-tor', f'tag={PROVISIONING_VLAN}', 'vlan_mode=access')
 
@@ -219,14 +227,46 @@ def controller(host: OpenVSwitch) -> daemon.Daemon:
     )
 
 
-def switch_login(tor: OpenVSwitch, reader: tuple[int, int]) -> daemon.Daemon:
+def switch_settings(
+    tor: OpenVSwitch, who: str
+) -> dict[str, dict[str, str | list[str]]]:
+    """Return the section of the switch, as networking-generic-switch has it.
+
+    :param who: WRITER or READER.
+    """
+    return {
+        f'genericswitch:{tor.name}': {
+            'device_type': 'netmiko_ovs_linux',
+            'ip': '127.0.0.1',
+            'key_file': str(tor.root / 'ssh' / who),
+            'ngs_mac_address': SWITCH_ID,
+            'ngs_ovs_bridge': BRIDGE,
+            'ngs_physical_networks': PHYSICAL_NETWORK,
+            'port': str(SWITCH_PORT),
+            'use_keys': 'true',
+            'username': 'root',
+        }
+    }
+
+
+def known_hosts(tor: OpenVSwitch) -> pathlib.Path:
+    """Write the host key of the switch where SSH clients look for it."""
+    path = tor.root / 'ssh' / 'known_hosts'
+    kind, key, *_ = (path.with_name('host.pub')).read_text().split()
+    path.write_text(f'[127.0.0.1]:{SWITCH_PORT} {kind} {key}\n')
+    return path
+
+
+def switch_login(
+    tor: OpenVSwitch, owners: Mapping[str, tuple[int, int]]
+) -> daemon.Daemon:
     """Return the SSH server by which the switch is told what to do.
 
-    :param reader: user and group of Neutron, who has the key.
+    :param owners: user and group that has the key of WRITER, of READER.
     """
     folder = tor.root / 'ssh'
     folder.mkdir(mode=0o755, exist_ok=True)
-    for name in ('host', 'login'):
+    for name in ('host', *owners):
         if not (folder / f'{name}.pub').exists():
             (folder / name).unlink(missing_ok=True)
             process.run(
@@ -234,10 +274,13 @@ def switch_login(tor: OpenVSwitch, reader: tuple[int, int]) -> daemon.Daemon:
                 + ['-C', f'zsbm-lab {name}', '-f', folder / name],
                 timeout_s=TIMEOUT_S,
             )
-    os.chown(folder / 'login', *reader)
+    for name, owner in owners.items():
+        os.chown(folder / name, *owner)
     options = {
         'AllowUsers': 'root',
-        'AuthorizedKeysFile': folder / 'login.pub',
+        'AuthorizedKeysFile': ' '.join(
+            f'{folder}/{one}.pub' for one in owners
+        ),
         'HostKey': folder / 'host',
         'ListenAddress': f'127.0.0.1:{SWITCH_PORT}',
         'PasswordAuthentication': 'no',

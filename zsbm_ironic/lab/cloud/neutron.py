@@ -79,16 +79,7 @@ def _ml2(site: api.Site) -> ironic.Settings:
         'ml2_type_geneve': {'max_header_size': '38', 'vni_ranges': '1:999'},
         'ml2_type_vlan': {'network_vlan_ranges': f'{physical}:{first}:{last}'},
         'ml2_type_vxlan': {'vni_ranges': '1001:1999'},
-        f'genericswitch:{fabric.SWITCH}': {
-            'device_type': 'netmiko_ovs_linux',
-            'ip': '127.0.0.1',
-            'key_file': str(tor.root / 'ssh' / 'login'),
-            'ngs_ovs_bridge': fabric.BRIDGE,
-            'ngs_physical_networks': physical,
-            'port': str(fabric.SWITCH_PORT),
-            'use_keys': 'true',
-            'username': 'root',
-        },
+        **fabric.switch_settings(tor, fabric.WRITER),
         'ovn': {
             'ovn_metadata_enabled': 'true',
             'ovn_nb_connection': f'{where}:{fabric.NORTH_PORT}',

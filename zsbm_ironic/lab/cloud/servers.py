@@ -10,8 +10,6 @@ import openstack
 from zsbm_ironic.lab import machines
 from zsbm_ironic.lab.cloud import fabric, world
 
-# What a switch port says of its switch, by LLDP: its own MAC.
-SWITCH_ID = '52:54:00:5a:ff:01'
 STATE_S = 1500
 
 
@@ -83,7 +81,7 @@ def _enrol(
         driver='zsbm',
         driver_info=info,
         name=machine.name,
-        network_interface='neutron',
+        network_interface='zsbm-vpc',
         resource_class=world.RESOURCE_CLASS,
     )
     for nic in machine.nics:
@@ -93,7 +91,7 @@ def _enrol(
             physical_network=fabric.PHYSICAL_NETWORK,
             local_link_connection={
                 'port_id': nic.tap,
-                'switch_id': SWITCH_ID,
+                'switch_id': fabric.SWITCH_ID,
                 'switch_info': fabric.SWITCH,
             },
         )
