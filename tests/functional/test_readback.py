@@ -36,7 +36,7 @@ class ReadbackTest(base.BaseTestCase):
         )
 
     def look(self, *expected, **options):
-        ask = readback.asking([self.bench.file(**options)], None, TIMEOUT_S)
+        ask = readback.Asking((self.bench.file(**options),), None, TIMEOUT_S)
         return self.bench.near(lambda: readback.look(expected, ask))
 
     def says(self, mac):
@@ -106,16 +106,30 @@ class ReadbackTest(base.BaseTestCase):
         found = self.wrong(self.expected(switch='nowhere'))
         self.assertIn('nowhere', found['switch'].detail)
 
+    def test_what_neutron_may_not_do_there(self):
+        expected = self.expected(vlan(VLAN))
+        found = self.wrong(expected, ngs_allowed_vlans='1,100')
+        self.assertIn(f'VLAN {VLAN} ', found['switch-allows'].detail)
+        found = self.wrong(expected, ngs_allowed_ports=f'x,{OTHER_PORT}')
+        self.assertIn('ngs_allowed_ports', found['switch-allows'].detail)
+        allowed = {
+            'ngs_allowed_vlans': f'1,{VLAN}',
+            'ngs_allowed_ports': PORT,
+        }
+        self.assertEqual({}, self.wrong(expected, **allowed))
+
     def test_mtu(self):
         found = self.wrong(self.expected(vlan(VLAN, mtu=9000)))
         self.assertEqual(['mtu'], list(found))
 
     def test_a_server_that_is_not_heard(self):
         silent = dataclasses.replace(self.nic, address='52:54:00:00:00:99')
-        ask = readback.asking([self.bench.file()], None, TIMEOUT_S)
+        ask = readback.Asking((self.bench.file(),), None, TIMEOUT_S)
         (found,) = (
             one
-            for one in self.bench.near(lambda: readback.silent([silent], ask))
+            for one in self.bench.near(
+                lambda: readback.silent([silent], None, ask)
+            )
             if one.state is State.WRONG
         )
         self.assertEqual('link', found.check)
@@ -132,8 +146,8 @@ class ReadbackTest(base.BaseTestCase):
         self.assertIn(PORT, said.port_ids)
         seen = sight.Seen('eth0', self.nic.address, True, said)
         nic = dataclasses.replace(self.nic, switch_id=said.switch_id)
-        (found,) = sight.judge([nic], [seen])
+        (found,) = sight.judge([nic], sight.Told((seen,)))
         self.assertIs(State.OK, found.state)
         other = dataclasses.replace(nic, port_id=OTHER_PORT)
-        (found,) = sight.judge([other], [seen])
+        (found,) = sight.judge([other], sight.Told((seen,)))
         self.assertIs(State.WRONG, found.state)

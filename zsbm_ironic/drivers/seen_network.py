@@ -26,7 +26,7 @@ def arguments(task: task_manager.TaskManager) -> dict[str, Any] | None:
     if not isinstance(interface, checked.Checked):
         return None
     network = interface.ramdisk_network(task)
-    heard = any(one.neighbour for one in interface.inspected(task))
+    heard = any(one.neighbour for one in interface.inspected(task).nics)
     return {
         'mtu': network and network.mtu,
         'wait_s': LLDP_S if heard else 0,
@@ -45,12 +45,10 @@ def judge(task: task_manager.TaskManager, command: dict[str, Any]) -> None:
         interface, checked.Checked
     ):
         return
-    largest = result.get('largest')
     found = sight.judge(
         [checked.nic_of(task.node, port) for port in task.ports],
-        sight.read(result.get('interfaces')),
+        sight.read(result),
         network=interface.ramdisk_network(task),
-        largest=largest if isinstance(largest, int) else None,
     )
     events.note(
         task.node.uuid,

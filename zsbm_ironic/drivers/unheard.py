@@ -17,14 +17,21 @@ from ironic.drivers.modules import deploy_utils
 from oslo_log import log as logging
 
 from zsbm_ironic.common import exception as common_exception
-from zsbm_ironic.network import checked, exception, finding
+from zsbm_ironic.network import checked, exception, finding, wiring
 
 LOG = logging.getLogger(__name__)
 
 # Firmware asks for an address sooner, but for the slowest.
 QUIET_S = 120
 # What no patience mends.
-CERTAIN = frozenset({'heard-elsewhere', 'switch-port'})
+CERTAIN = frozenset({'heard-elsewhere', 'native-vlan', 'switch-port'})
+PURPOSES = {
+    states.INSPECTWAIT: wiring.Purpose.INSPECTION,
+    states.CLEANWAIT: wiring.Purpose.CLEANING,
+    states.DEPLOYWAIT: wiring.Purpose.PROVISIONING,
+    states.RESCUEWAIT: wiring.Purpose.RESCUING,
+    states.SERVICEWAIT: wiring.Purpose.SERVICING,
+}
 # Of driver_internal_info: the wait that was looked at, so that each is once.
 LOOKED = 'zsbm_network_looked'
 
@@ -62,7 +69,9 @@ def look(task: Any) -> None:
     if not isinstance(interface, checked.Checked):
         return
     try:
-        found = finding.wrong(interface.why_silent(task))
+        found = finding.wrong(
+            interface.why_silent(task, PURPOSES[node.provision_state])
+        )
     except common_exception.ZsbmError as exc:
         LOG.warning('Node %s: its switch cannot be asked: %s', node.uuid, exc)
         return

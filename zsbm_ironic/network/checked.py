@@ -77,33 +77,40 @@ class Checked:
             found = plan.judge(
                 self._situation(task, client, frozenset(Purpose), network)
             )
+            ramdisk = self.ramdisk_network(task, Purpose.INSPECTION)
         nics = [nic_of(task.node, port) for port in task.ports]
         found += _read_back([readback.Expected(nic) for nic in nics])
-        return found + sight.judge(nics, self.inspected(task))
+        told = self.inspected(task)
+        return found + sight.judge(nics, told, network=ramdisk)
 
-    def inspected(self, task: Task) -> tuple[sight.Seen, ...]:
+    def inspected(self, task: Task) -> sight.Told:
         """Return what the server saw at its last inspection."""
         return sight.read(_inspected(task))
 
-    def why_silent(self, task: Task) -> list[finding.Finding]:
+    def why_silent(
+        self, task: Task, purpose: Purpose
+    ) -> list[finding.Finding]:
         """Return what switches tell of a server that nobody hears.
 
+        :param purpose: what its ramdisk is waited for.
         :raises ZsbmError: a switch that answered does so no more.
         """
         ask = _ask()
+        if ask is None:
+            return []
         nics = [nic_of(task.node, port) for port in task.ports]
-        return (
-            readback.silent([nic for nic in nics if nic.boots], ask)
-            if ask
-            else []
+        return readback.silent(
+            [nic for nic in nics if nic.boots],
+            self.ramdisk_network(task, purpose),
+            ask,
         )
 
-    def ramdisk_network(self, task: Task) -> wiring.Network | None:
-        """Return the network that a node is deployed in."""
+    def ramdisk_network(
+        self, task: Task, purpose: Purpose = Purpose.PROVISIONING
+    ) -> wiring.Network | None:
+        """Return the network that the ramdisk of a node is in."""
         with _client(task) as client:
-            entries = self._entries(
-                task, client, frozenset({Purpose.PROVISIONING}), None
-            )
+            entries = self._entries(task, client, frozenset({purpose}), None)
             return next((entry.network for entry in entries), None)
 
     @translated
@@ -353,8 +360,8 @@ def _ask() -> readback.Ask | None:
     options = CONF.zsbm_network
     if not options.switch_settings:
         return None
-    return readback.asking(
-        options.switch_settings,
+    return readback.Asking(
+        tuple(options.switch_settings),
         options.switch_known_hosts,
         options.switch_timeout_s,
     )
@@ -365,17 +372,22 @@ def _read_back(expected: list[readback.Expected]) -> list[finding.Finding]:
     return readback.look(expected, ask) if ask else []
 
 
-def _inspected(task: Task) -> list[dict[str, Any]]:
-    """Return the NICs that the last inspection found, with their LLDP."""
+def _inspected(task: Task) -> dict[str, Any]:
+    """Return what the ramdisk told of the network at the last inspection."""
     try:
         data = inspect_utils.get_inspection_data(task.node, task.context)
     except ironic_exception.NodeInventoryNotFound:
-        return []
-    heard = (data.get('plugin_data') or {}).get('lldp_raw') or {}
-    return [
-        {**one, 'lldp': heard.get(one.get('name')) or one.get('lldp')}
-        for one in (data.get('inventory') or {}).get('interfaces') or ()
-    ]
+        return {}
+    plugins = data.get('plugin_data') or {}
+    heard = plugins.get('lldp_raw') or {}
+    nics = (data.get('inventory') or {}).get('interfaces') or ()
+    return {
+        **(plugins.get(sight.KEY) or {}),
+        'interfaces': [
+            {**one, 'lldp': heard.get(one.get('name')) or one.get('lldp')}
+            for one in nics
+        ],
+    }
 
 
 def _has_to_be_bound(task: Task) -> bool:

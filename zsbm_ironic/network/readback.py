@@ -8,15 +8,27 @@ well: Neutron would fare no better. Nothing is changed.
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from zsbm_ironic.common import exception
 from zsbm_ironic.network import wiring
 from zsbm_ironic.network.finding import Finding, Means, State
 from zsbm_ironic.network.switches import base, login, settings
 
-# Logs in to the switch of a port.
-Ask = Callable[[wiring.Nic], contextlib.AbstractContextManager[base.Switch]]
+
+class Ask(Protocol):
+    """Knows the switches of ports, and logs in to them."""
+
+    def settings_of(self, nic: wiring.Nic) -> settings.SwitchSettings:
+        """Return what Neutron has of the switch of a port."""
+        ...
+
+    def log_in(
+        self, switch: settings.SwitchSettings
+    ) -> contextlib.AbstractContextManager[base.Switch]:
+        """Return the switch, to be asked."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,23 +43,30 @@ class Expected:
     network: wiring.Network | None = None
 
 
-def asking(
-    files: Iterable[str], known_hosts: str | None, timeout_s: float
-) -> Ask:
-    """Return what logs in to switches, by the settings that Neutron has.
+@dataclasses.dataclass(frozen=True)
+class Asking:
+    """Logs in to switches by the settings that Neutron has.
 
-    :param files: see `switches.settings.read`.
-    :param known_hosts: see `switches.login.to`.
-    :param timeout_s: for the login, and once more for each question.
+    :ivar files: see `switches.settings.read`.
+    :ivar known_hosts: see `switches.login.to`.
+    :ivar timeout_s: for the login, and once more for each question.
     """
 
-    def ask(nic: wiring.Nic) -> base.Switch:
-        found = settings.read(files).find(
+    files: tuple[str, ...]
+    known_hosts: str | None
+    timeout_s: float
+
+    def settings_of(self, nic: wiring.Nic) -> settings.SwitchSettings:
+        """Return what Neutron has of the switch of a port."""
+        return settings.read(self.files).find(
             switch_info=nic.switch, switch_id=nic.switch_id
         )
-        return login.to(found, known_hosts=known_hosts, timeout_s=timeout_s)
 
-    return ask
+    def log_in(self, switch: settings.SwitchSettings) -> base.Switch:
+        """Return the switch, to be asked."""
+        return login.to(
+            switch, known_hosts=self.known_hosts, timeout_s=self.timeout_s
+        )
 
 
 def look(expected: Iterable[Expected], ask: Ask) -> list[Finding]:
@@ -63,7 +82,10 @@ def look(expected: Iterable[Expected], ask: Ask) -> list[Finding]:
     found: list[Finding] = []
     for some in by_switch.values():
         try:
-            with ask(some[0].nic) as switch:
+            known = ask.settings_of(some[0].nic)
+            for one in some:
+                found += _allowed(one, known)
+            with ask.log_in(known) as switch:
                 for one in some:
                     found += _port(one, switch)
         except exception.ZsbmError as exc:
@@ -77,6 +99,32 @@ def look(expected: Iterable[Expected], ask: Ask) -> list[Finding]:
                 )
             )
     return found
+
+
+def _allowed(
+    expected: Expected, switch: settings.SwitchSettings
+) -> Iterator[Finding]:
+    """Tell what Neutron is not allowed, and leaves out with a line of log."""
+    nic, network = expected.nic, expected.network
+    ports, vlans = switch.allowed_ports, switch.allowed_vlans
+    if ports is not None and nic.port_id not in ports:
+        yield _wrong(
+            'switch-allows',
+            nic.address,
+            f'{nic.place} is not in ngs_allowed_ports of {switch.file}',
+            'Add it there and where Neutron has it.',
+        )
+    # A flat network is the VLAN 1 of networking-generic-switch.
+    wanted = network and (network.vlan_on(nic.physical_network) or 1)
+    if network and vlans is not None and str(wanted) not in vlans:
+        yield _wrong(
+            'switch-allows',
+            network.name,
+            f'its VLAN {wanted} is not in ngs_allowed_vlans of switch '
+            f'{nic.switch}, {switch.file}',
+            'Add it there and where Neutron has it, or take a network with '
+            'another VLAN.',
+        )
 
 
 def _port(expected: Expected, switch: base.Switch) -> Iterator[Finding]:
@@ -168,18 +216,21 @@ def _elsewhere(nic: wiring.Nic, switch: base.Switch) -> Iterator[Finding]:
     )
 
 
-def silent(nics: Iterable[wiring.Nic], ask: Ask) -> list[Finding]:
+def silent(
+    nics: Iterable[wiring.Nic], network: wiring.Network | None, ask: Ask
+) -> list[Finding]:
     """Return why a server that is on is not heard of, as switches tell it.
 
     :param nics: that it boots by.
+    :param network: that it is waited for in; None: not known.
     """
-    some = list(nics)
-    found = look([Expected(nic) for nic in some], ask)
+    some = [nic for nic in nics if nic.wired]
+    found = look([Expected(nic, network) for nic in some], ask)
     told = {one.about for one in found if one.state is State.WRONG}
     for nic in some:
-        if not nic.wired or nic.address in told or nic.switch in told:
+        if nic.address in told or nic.switch in told:
             continue
-        with ask(nic) as switch:
+        with ask.log_in(ask.settings_of(nic)) as switch:
             if switch.where_is(nic.address):
                 continue
         found.append(

@@ -24,8 +24,8 @@ _VLAN = bytes.fromhex('0080c201')
 _FRAME = bytes.fromhex('00120f04')
 # Header, VLAN tag and check sequence, which a maximum frame size has in it.
 _AROUND = 22
-# IP packets of this size pass everywhere (RFC 1122, 3.3.3).
-SMALL = 576
+# Of the plugin data of an inventory: what was tried at inspection.
+KEY = 'zsbm_network'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,22 +58,47 @@ class Seen:
     neighbour: Neighbour | None = None
 
 
-def read(interfaces: Any) -> tuple[Seen, ...]:
-    """Return NICs from what a ramdisk reported; what is no NIC is left out.
+@dataclasses.dataclass(frozen=True)
+class Told:
+    """What a ramdisk told of its network.
 
-    :param interfaces: `[{name, mac_address, has_carrier, lldp}]`, as in the
-        inventory of the agent; `lldp` is `[[type, hex], …]`.
+    :ivar tried: IP packet that was sent to the conductor, bytes; None: none.
+    :ivar largest: that came back; None: not even a small one, so that nothing
+        is known.
     """
-    return tuple(
-        Seen(
-            str(one.get('name')),
-            str(one['mac_address']).lower(),
-            bool(one.get('has_carrier')),
-            neighbour(_listed(one.get('lldp'))),
-        )
-        for one in _listed(interfaces)
-        if isinstance(one, Mapping) and one.get('mac_address')
+
+    nics: tuple[Seen, ...] = ()
+    tried: int | None = None
+    largest: int | None = None
+
+
+def read(told: Any) -> Told:
+    """Return what a ramdisk reported; what is no NIC is left out.
+
+    :param told: `{interfaces: [{name, mac_address, has_carrier, lldp}], tried,
+        largest}`; NICs are as in the inventory of the agent, `lldp` is
+        `[[type, hex], …]`.
+    """
+    if not isinstance(told, Mapping):
+        return Told()
+    return Told(
+        tuple(
+            Seen(
+                str(one.get('name')),
+                str(one['mac_address']).lower(),
+                bool(one.get('has_carrier')),
+                neighbour(_listed(one.get('lldp'))),
+            )
+            for one in _listed(told.get('interfaces'))
+            if isinstance(one, Mapping) and one.get('mac_address')
+        ),
+        _bytes(told.get('tried')),
+        _bytes(told.get('largest')),
     )
+
+
+def _bytes(said: Any) -> int | None:
+    return said if type(said) is int and said > 0 else None
 
 
 def _listed(said: Any) -> list[Any]:
@@ -133,20 +158,17 @@ def _number(own: Iterable[bytes], kind: bytes, less: int = 0) -> int | None:
 
 def judge(
     nics: Iterable[wiring.Nic],
-    seen: Iterable[Seen],
+    told: Told,
     *,
     network: wiring.Network | None = None,
-    largest: int | None = None,
 ) -> list[Finding]:
     """Return what the server saw, held against what is set.
 
     :param nics: ports of its node.
-    :param seen: empty: it told of none, so nothing is said of any.
-    :param network: that its ramdisk runs in; None: not known any more.
-    :param largest: IP packet that came back from the conductor, bytes; None:
-        none did, or none was sent.
+    :param told: without NICs, nothing is said of any.
+    :param network: that its ramdisk ran in; None: not known any more.
     """
-    found = {one.address: one for one in seen}
+    found = {one.address: one for one in told.nics}
     known = {nic.address: nic for nic in nics}
     findings = [
         one
@@ -154,7 +176,7 @@ def judge(
         for one in _nic(nic, found.get(nic.address), known, network)
     ]
     if network:
-        findings += _packets(network, largest)
+        findings += _packets(network, told)
     return findings
 
 
@@ -287,20 +309,20 @@ def _vlan_and_mtu(
         )
 
 
-def _packets(network: wiring.Network, largest: int | None) -> list[Finding]:
-    if not network.mtu or largest is None:
+def _packets(network: wiring.Network, told: Told) -> list[Finding]:
+    if told.tried is None or told.largest is None:
         return []
-    if largest >= network.mtu:
-        detail = f'packets of {network.mtu} bytes reach the conductor'
+    if told.largest >= told.tried:
+        detail = f'packets of {told.tried} bytes reach the conductor'
         return [Finding('mtu', State.OK, Means.RAMDISK, network.name, detail)]
     return [
         _wrong(
             'mtu',
             network.name,
-            f'packets of {network.mtu} bytes, its MTU, do not come back from '
-            f'the conductor; those of {largest} bytes do',
+            f'packets of {told.tried} bytes do not come back from the '
+            f'conductor; those of {told.largest} bytes do',
             'Raise the MTU of every switch between, or openstack network set '
-            f'--mtu {largest} {network.id}.',
+            f'--mtu {told.largest} {network.id}.',
         )
     ]
 

@@ -8,6 +8,7 @@ hardware manager and by inspection; says what it saw and judges nothing.
 
 import logging
 import os
+import pathlib
 import socket
 import struct
 import threading
@@ -24,6 +25,9 @@ _HEADERS = 28
 _ECHO, _REPLY = 8, 0
 TRIES = 3
 TRY_S = 0.5
+_LINKS = pathlib.Path('/sys/class/net')
+# Of Ethernet.
+_USUAL_MTU = 1500
 # From linux/in.h.
 _IP_MTU_DISCOVER, _IP_PMTUDISC_PROBE = 10, 3
 
@@ -72,13 +76,14 @@ def network(mtu: int | None, wait_s: float) -> dict[str, Any]:
     """Return what is seen now.
 
     :param mtu: of the network that the ramdisk is in, bytes; None: packets
-        are not tried.
+        are as large as the NICs take.
     :param wait_s: for LLDP that was not heard yet.
-    :returns: `{interfaces: [{name, mac_address, has_carrier, lldp}],
-        largest}`; `largest` as `largest_packet` returns it.
+    :returns: `{interfaces: [{name, mac_address, has_carrier, lldp}], tried,
+        largest}`; see `packets`.
     """
     heard = LISTENER.heard(wait_s)
     return {
+        **packets(mtu),
         'interfaces': [
             {
                 'name': one.name,
@@ -88,8 +93,22 @@ def network(mtu: int | None, wait_s: float) -> dict[str, Any]:
             }
             for one in _nics()
         ],
-        'largest': mtu and largest_packet(_conductor(), mtu),
     }
+
+
+def packets(mtu: int | None = None) -> dict[str, int | None]:
+    """Try how large a packet to the conductor may be.
+
+    :param mtu: of the network, bytes; None: what the NICs take.
+    :returns: `{tried, largest}` in bytes, see `largest_packet`.
+    """
+    own = [
+        int((_LINKS / one.name / 'mtu').read_text())
+        for one in _nics()
+        if one.has_carrier
+    ]
+    tried = min(max(own, default=_USUAL_MTU), mtu or _USUAL_MTU)
+    return {'tried': tried, 'largest': largest_packet(_conductor(), tried)}
 
 
 def _nics() -> list[Any]:

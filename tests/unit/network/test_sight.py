@@ -44,9 +44,8 @@ def nic(lldp_of=None, address=NIC.address, carrier=True):
 
 class SightTest(base.BaseTestCase):
     def judge(self, *seen, nics=(NIC,), network=NETWORK, largest=None):
-        return sight.judge(
-            nics, sight.read(seen), network=network, largest=largest
-        )
+        told = {'interfaces': list(seen), 'tried': 1500, 'largest': largest}
+        return sight.judge(nics, sight.read(told), network=network)
 
     def wrong(self, *seen, **more):
         return {
@@ -133,9 +132,12 @@ class SightTest(base.BaseTestCase):
             [{'mac_address': 'x', 'lldp': [None, (1,), ('x', 'y')]}],
             [{'mac_address': 'x', 'lldp': [(2, 'zz'), (2, None)]}],
         ):
-            self.assertTrue(
-                all(one.neighbour is None for one in sight.read(said))
-            )
+            for told in (said, {'interfaces': said, 'largest': said}):
+                found = sight.read(told)
+                self.assertIn(found.largest, (None, 7))
+                self.assertTrue(
+                    all(one.neighbour is None for one in found.nics)
+                )
         for tlvs in (
             [(127, '0080c201')],
             [(2, '')],

@@ -12,6 +12,8 @@ api
 keystone, placement, glance, neutron, nova, metal
     A room for each service: its options, its tables, its processes. `metal`
     is Ironic, as this package's own environment has it.
+node_agent
+    Reports servers to Neutron as hosts.
 fabric
     Switches and hosts: Open vSwitch in user space, OVN.
 hypervisor

@@ -15,6 +15,7 @@ from zsbm_ironic.lab.cloud import (
     keystone,
     metal,
     neutron,
+    node_agent,
     nova,
     passwords,
     placement,
@@ -134,7 +135,7 @@ def up_computes(
         start(one)
     with report.step('ironic answers'):
         world.wait_for_ironic(site)
-    for one in nova.computes(site):
+    for one in (node_agent.prepared(site), *nova.computes(site)):
         start(one)
     with report.step('host of VMs is known'):
         world.wait_for_vm_host(site)

@@ -13,6 +13,7 @@ from zsbm_ironic.lab import daemon, ironic, layout
 from zsbm_ironic.lab.cloud import (
     api,
     fabric,
+    node_agent,
     nova,
     own_folders,
     placement,
@@ -40,6 +41,7 @@ def _common(site: api.Site) -> ironic.Settings:
     root = site.folder(NAME)
     return {
         'DEFAULT': {
+            'agent_down_time': str(node_agent.DOWN_S),
             'api_paste_config': site.programs.shipped('neutron/api-paste.ini'),
             'core_plugin': 'ml2',
             # Which driver bound a port, or why none did.
@@ -47,7 +49,8 @@ def _common(site: api.Site) -> ironic.Settings:
             'host': 'controller',
             'rpc_workers': '1',
             'rpc_state_report_workers': '0',
-            'service_plugins': 'ovn-router,trunk,segments',
+            'service_plugins': 'network_segment_range,ovn-router,'
+            'segments,trunk',
             'state_path': f'{root}/state',
             'transport_url': store.broker_url(site.passwords['broker']),
         },

@@ -37,6 +37,8 @@ class SwitchSettings:
     :ivar mac: its switch_id, normalised; None: unset.
     :ivar physical_networks: of Neutron that it belongs to; (): all.
     :ivar ovs_bridge: of an Open vSwitch; None: unset.
+    :ivar allowed_vlans: that Neutron may use there; None: all.
+    :ivar allowed_ports: that Neutron may change there; None: all.
     """
 
     name: str
@@ -55,6 +57,8 @@ class SwitchSettings:
     mac: str | None
     physical_networks: tuple[str, ...]
     ovs_bridge: str | None
+    allowed_vlans: frozenset[str] | None = None
+    allowed_ports: frozenset[str] | None = None
 
     @property
     def place(self) -> str:
@@ -197,6 +201,8 @@ class _Section:
             mac=base.normalised_mac(self._options.get('ngs_mac_address')),
             physical_networks=tuple(self._list('ngs_physical_networks')),
             ovs_bridge=self._options.get('ngs_ovs_bridge') or None,
+            allowed_vlans=self._allowed('ngs_allowed_vlans'),
+            allowed_ports=self._allowed('ngs_allowed_ports'),
         )
 
     def _needed(self, option: str, remedy: str) -> str:
@@ -227,6 +233,12 @@ class _Section:
     def _list(self, option: str) -> list[str]:
         words = self._options.get(option, '').split(',')
         return [word.strip() for word in words if word.strip()]
+
+    def _allowed(self, option: str) -> frozenset[str] | None:
+        """Return a list that is compared word by word; None: it is not set."""
+        if option not in self._options:
+            return None
+        return frozenset(self._list(option))
 
     def _file_of(self, option: str) -> str | None:
         text = self._options.get(option, '').strip()
