@@ -31,13 +31,16 @@ WRITER, READER = 'login', 'reader'
 PROVISIONING_VLAN = 100
 # networking-generic-switch puts a flat network on this one.
 FLAT_VLAN = 1
+# That Neutron gives to networks of members, and that it may use at the switch.
+TENANT_VLANS = range(200, 300)
+ALLOWED_VLANS = (FLAT_VLAN, PROVISIONING_VLAN, *TENANT_VLANS)
 GATEWAY = f'{layout.NAMESPACE}-gw'
 VM_HOST = f'{layout.NAMESPACE}-vm'
 _DATABASE_PORT = 6640
 # Where programs of a host reach its Open vSwitch.
 DATABASE = f'tcp:127.0.0.1:{_DATABASE_PORT}'
 TIMEOUT_S = 60
-_LEG = 'prov-leg'
+LEG = 'prov-leg'
 _SCHEMAS = pathlib.Path('/usr/share')
 _PATH = '/usr/sbin:/usr/bin:/sbin:/bin'
 
@@ -147,8 +150,8 @@ def wire_switch(tor: OpenVSwitch, taps: Sequence[str]) -> None:
         network.ip('link', 'set', tap, 'address', SWITCH_ID)
         tor.vsctl('--may-exist', 'add-port', BRIDGE, tap)
         tor.vsctl('set', 'interface', tap, 'lldp:enable=true')
-    network.add_pair(_LEG, f'{_LEG}-tor', layout.BRIDGE)
-    _plug(tor, f'{_LEG}-tor', f'tag={PROVISIONING_VLAN}', 'vlan_mode=access')
+    network.add_pair(LEG, f'{LEG}-tor', layout.BRIDGE)
+    _plug(tor, f'{LEG}-tor', f'tag={PROVISIONING_VLAN}', 'vlan_mode=access')
 
 
 def wire_host(host: OpenVSwitch, tor: OpenVSwitch, *more: str) -> None:
@@ -239,6 +242,7 @@ def switch_settings(
             'device_type': 'netmiko_ovs_linux',
             'ip': '127.0.0.1',
             'key_file': str(tor.root / 'ssh' / who),
+            'ngs_allowed_vlans': ','.join(map(str, ALLOWED_VLANS)),
             'ngs_mac_address': SWITCH_ID,
             'ngs_ovs_bridge': BRIDGE,
             'ngs_physical_networks': PHYSICAL_NETWORK,

@@ -23,7 +23,6 @@ from zsbm_ironic.lab.cloud import (
 NAME = 'neutron'
 DATABASES = ('neutron',)
 PORT = 9696
-VLANS = (200, 299)
 
 
 def prepare(site: api.Site) -> None:
@@ -64,7 +63,7 @@ def _common(site: api.Site) -> ironic.Settings:
 
 def _ml2(site: api.Site) -> ironic.Settings:
     tor = fabric.switch(site.state / 'cloud')
-    first, last = VLANS
+    vlans = fabric.TENANT_VLANS
     physical = fabric.PHYSICAL_NETWORK
     where = f'tcp:{layout.CONTROLLER}'
     return {
@@ -80,7 +79,9 @@ def _ml2(site: api.Site) -> ironic.Settings:
         },
         'ml2_type_flat': {'flat_networks': physical},
         'ml2_type_geneve': {'max_header_size': '38', 'vni_ranges': '1:999'},
-        'ml2_type_vlan': {'network_vlan_ranges': f'{physical}:{first}:{last}'},
+        'ml2_type_vlan': {
+            'network_vlan_ranges': f'{physical}:{vlans[0]}:{vlans[-1]}'
+        },
         'ml2_type_vxlan': {'vni_ranges': '1001:1999'},
         **fabric.switch_settings(tor, fabric.WRITER),
         'ovn': {

@@ -31,9 +31,9 @@ def make_available(
         ('manageable', 'inspect'),
     ):
         if node.provision_state == state:
-            node = _go(cloud, node.id, verb)
+            node = go(cloud, node.id, verb)
     if node.provision_state == 'manageable':
-        node = _go(cloud, node.id, 'provide')
+        node = go(cloud, node.id, 'provide')
     cloud.baremetal.wait_for_nodes_provision_state(
         [node.id], 'available', timeout=STATE_S
     )
@@ -53,11 +53,20 @@ def make_manageable(
     if node is None:
         node = _enrol(cloud, machine, fingerprint)
     if node.provision_state == 'enroll':
-        _go(cloud, node.id, 'manage')
+        go(cloud, node.id, 'manage')
     return str(node.id)
 
 
-def _go(
+def link_of(tap: str) -> dict[str, str]:
+    """Return where a machine is plugged in, as Ironic is told it."""
+    return {
+        'port_id': tap,
+        'switch_id': fabric.SWITCH_ID,
+        'switch_info': fabric.SWITCH,
+    }
+
+
+def go(
     cloud: openstack.connection.Connection, uuid: str, verb: str
 ) -> openstack.baremetal.v1.node.Node:
     return cloud.baremetal.set_node_provision_state(
@@ -89,10 +98,6 @@ def _enrol(
             node_id=node.id,
             address=nic.mac,
             physical_network=fabric.PHYSICAL_NETWORK,
-            local_link_connection={
-                'port_id': nic.tap,
-                'switch_id': fabric.SWITCH_ID,
-                'switch_info': fabric.SWITCH,
-            },
+            local_link_connection=link_of(nic.tap),
         )
     return node
