@@ -9,6 +9,7 @@ from zsbm_ironic.lab.images import os_image
 
 # Other computers: of the flat network; of a VPC; one in the VLAN of the other
 # VPC with an address of the first.
+CLOUD_MACHINES = base.MACHINES.with_name('machines_cloud.toml')
 NEIGHBOUR = f'{layout.NAMESPACE}-flat'
 NEAR = f'{layout.NAMESPACE}-near'
 STRANGER = f'{layout.NAMESPACE}-far'
