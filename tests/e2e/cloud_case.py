@@ -26,7 +26,7 @@ CAPTURED = re.compile(r'^(\d+) packets? captured', re.M)
 class CloudTest(base.LabTest):
     """A cloud that is up, without servers of members."""
 
-    plan = lifecycle.Plan(cloud=True)
+    plan = lifecycle.Plan(cloud=True, raw_images=False)
     state = STATE
 
     @classmethod
@@ -56,22 +56,23 @@ class CloudTest(base.LabTest):
             lambda one: servers.make_available(one, self.machine, fingerprint),
         )
 
-    def create(self, names, wanted):
+    def create(self, names, wanted, image=None):
         """Ask for servers at once, as a member, and wait for all of them.
 
         :param names: of FLAVORS.
         :param wanted: name of their network.
+        :param image: its id; None: that of the lab.
         :returns: a server for each name.
         """
 
-        def ask(member):
-            asked = [_ask(member, name, wanted) for name in names]
+        def all_of(member):
+            asked = [ask(member, name, wanted, image) for name in names]
             return [
                 member.compute.wait_for_server(one, wait=ACTIVE_S)
                 for one in asked
             ]
 
-        return self.as_('demo', ask)
+        return self.as_('demo', all_of)
 
     def delete(self, found):
         """Give servers back; fail where a port of one is left."""
@@ -207,11 +208,12 @@ class CloudTest(base.LabTest):
         return self.site.vm_host.namespace, f'tap{port.id}'[:14]
 
 
-def _ask(member, name, wanted):
+def ask(member, name, wanted, image=None):
+    """Ask for a server, and do not wait."""
     return member.compute.create_server(
         name=name,
         flavor_id=member.compute.find_flavor(FLAVORS[name]).id,
-        image_id=member.image.find_image(world.IMAGE).id,
+        image_id=image or member.image.find_image(world.IMAGE).id,
         key_name='demo',
         networks=[{'uuid': member.network.find_network(wanted).id}],
     )

@@ -38,6 +38,8 @@ CAPTURED = {
 
 
 class AdaptCase(base.LabTest):
+    plan = base.PACKED
+
     def setUp(self):
         super().setUp()
         self.figures = self.useFixture(figures.Figures())

@@ -12,7 +12,7 @@ import json
 import pathlib
 import shutil
 
-from tests.e2e import fault_case
+from tests.e2e import base, fault_case
 from zsbm_ironic.common import process
 from zsbm_ironic.lab import faults, layout
 from zsbm_ironic.netboot import desired

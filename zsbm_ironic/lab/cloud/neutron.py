@@ -23,6 +23,7 @@ from zsbm_ironic.lab.cloud import (
 NAME = 'neutron'
 DATABASES = ('neutron',)
 PORT = 9696
+LEASE_S = 120
 
 
 def prepare(site: api.Site) -> None:
@@ -85,6 +86,8 @@ def _ml2(site: api.Site) -> ironic.Settings:
         'ml2_type_vxlan': {'vni_ranges': '1001:1999'},
         **fabric.switch_settings(tor, fabric.WRITER),
         'ovn': {
+            # An OS that was moved asks anew after half of it.
+            'dhcp_default_lease_time': str(LEASE_S),
             'ovn_metadata_enabled': 'true',
             'ovn_nb_connection': f'{where}:{fabric.NORTH_PORT}',
             'ovn_sb_connection': f'{where}:{fabric.SOUTH_PORT}',
