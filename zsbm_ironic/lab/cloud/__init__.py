@@ -12,6 +12,8 @@ api
 keystone, placement, glance, neutron, nova, metal
     A room for each service: its options, its tables, its processes. `metal`
     is Ironic, as this package's own environment has it.
+horizon
+    All of it in a browser.
 node_agent
     Reports servers to Neutron as hosts.
 fabric

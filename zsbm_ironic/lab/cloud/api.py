@@ -7,7 +7,7 @@ of its name or more.
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from zsbm_ironic.common import process
 from zsbm_ironic.lab import daemon, ironic, layout, network
@@ -136,12 +136,14 @@ def served(
     *,
     more: Mapping[str, str] | None = None,
     name: str = '',
+    options: Sequence[str] = (),
 ) -> daemon.Daemon:
     """Return the process of an API.
 
     :param module: has the WSGI application.
     :param more: variables that tell it where its options are.
     :param name: of the process; empty: that of the service.
+    :param options: of uWSGI, beside those that all have.
     """
     words = [
         site.programs.program('uwsgi'),
@@ -153,6 +155,7 @@ def served(
         *('--die-on-term', '--master', '--disable-logging'),
         # Without it, middleware that keeps connections finds them reset.
         *('--add-header', 'Connection: close'),
+        *options,
     ]
     return daemon.Daemon(
         name or service,

@@ -11,6 +11,7 @@ from zsbm_ironic.lab.cloud import (
     environment,
     fabric,
     glance,
+    horizon,
     hypervisor,
     keystone,
     metal,
@@ -141,3 +142,8 @@ def up_computes(
         world.wait_for_vm_host(site)
     with report.step('flavours and images'):
         world.make_offer(site, image, public_key)
+    horizon.prepare(site)
+    with report.step('dashboard'):
+        horizon.collect(site)
+    for one in horizon.daemons(site):
+        start(one)

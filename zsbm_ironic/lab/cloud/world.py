@@ -20,6 +20,7 @@ from zsbm_ironic.lab.cloud import (
     api,
     fabric,
     glance,
+    horizon,
     hypervisor,
     neutron,
     nova,
@@ -98,6 +99,7 @@ def describe(state: pathlib.Path) -> dict[str, Any] | None:
     host = fabric.vm_host(state / 'cloud')
     return {
         'clouds_file': str(path),
+        'dashboard': horizon.url(),
         'clouds': ['admin', 'system', *PROJECTS],
         'networks': [PROVISIONING, FLAT, *vpc.CIDRS],
         'flavors': [METAL, SMALL],
