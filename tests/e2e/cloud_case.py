@@ -34,7 +34,11 @@ class CloudTest(base.LabTest):
         base.make_room()
         super().setUpClass()
         cls.addClassCleanup(cls.lab.down, wipe=False)
-        cls.site = cloud.site_of(cls.lab.folders.state, cls.lab.cache())
+        cls.site = cloud.site_of(
+            cls.lab.folders.state,
+            cls.lab.cache(),
+            overlay=cls.plan.overlay,
+        )
         cls.tor = fabric.switch(cls.lab.folders.state / 'cloud')
         cls.machine = demo.find(cls.lab.declared(), 'metal-uefi')
         cls.tap = cls.machine.nics[0].tap
@@ -103,13 +107,21 @@ class CloudTest(base.LabTest):
         self.assertIsNone(fabric.tag_of(self.tor, self.tap))
 
     def vlan(self, name):
-        """Return the VLAN that Neutron has chosen for a network."""
-        return self.as_(
-            'admin',
-            lambda one: (
-                one.network.find_network(name).provider_segmentation_id
-            ),
-        )
+        """Return the VLAN that Neutron has chosen for a network.
+
+        That of an overlay is there while a server is in it.
+        """
+
+        def ask(operator):
+            found = operator.network.find_network(name)
+            (vlan,) = (
+                one.segmentation_id
+                for one in operator.network.segments(network_id=found.id)
+                if one.network_type == 'vlan'
+            )
+            return vlan
+
+        return self.as_('admin', ask)
 
     def host_of(self, server):
         return self.as_(

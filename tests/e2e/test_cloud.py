@@ -117,6 +117,93 @@ class CloudTest(cloud_case.CloudTest):
         self.delete([vm])
 
 
+class OverlayTest(cloud_case.CloudTest):
+    """The same where networks of members are tunnels."""
+
+    plan = lifecycle.Plan(cloud=True, overlay=True, raw_images=False)
+
+    def test_overlay_vm_and_server_in_a_vpc(self):
+        """A server joins a network that VMs are in already, and leaves it."""
+        uuid = self.make_available()
+        (vm,) = self.create([VM], vpc.VPC_A)
+        inside = address_of(vm, vpc.VPC_A)
+        (server,) = self.create([SERVER], vpc.VPC_A)
+        vlan = self.vlan(vpc.VPC_A)
+        self.assertEqual(vlan, fabric.tag_of(self.tor, self.tap))
+        fabric.join(self.tor, NEAR, vlan, f'{NEAR_ADDRESS}/24')
+        address = address_of(server, vpc.VPC_A)
+        self.assert_meet(NEAR, inside, address)
+        fabric.join(self.tor, STRANGER, vlan + 1, f'{STRANGER_ADDRESS}/24')
+        self.assertEqual(
+            (0, 0),
+            self.heard(
+                self.behind(server),
+                (STRANGER, STRANGER_ADDRESS),
+                [inside, address],
+            ),
+        )
+        self.delete([server])
+        self.wait_given_back(uuid)
+        segments = self.as_('admin', self.segments)
+        self.assertEqual({'geneve'}, segments[vpc.VPC_A])
+        # Another one's network is as it was.
+        self.assertEqual({'vlan'}, segments[world.PROVISIONING])
+        self.delete([vm])
+
+    def segments(self, operator):
+        return {
+            found.name: {
+                one.network_type
+                for one in operator.network.segments(network_id=found.id)
+            }
+            for found in operator.network.networks()
+        }
+
+    def test_overlay_host_without_a_bridge_is_found_before(self):
+        """A VM that a first server would cut off goes on as it is."""
+        uuid = self.make_available()
+        found = self.create([VM], vpc.VPC_A)
+        host = self.site.vm_host
+        fabric.map_physical(host, mapped=False)
+        self.addCleanup(fabric.map_physical, host, mapped=True)
+        self.wait_for(
+            lambda: 'chassis-mapping' in self.wrong(uuid, vpc.VPC_A),
+            'what the check says',
+            120,
+        )
+        server = self.as_(
+            'demo', lambda one: cloud_case.ask(one, SERVER, vpc.VPC_A)
+        )
+        self.wait_for(
+            lambda: (
+                self.as_(
+                    'demo', lambda one: one.compute.get_server(server.id)
+                ).status
+                == 'ERROR'
+            ),
+            'the refusal',
+            600,
+        )
+        self.assertEqual(
+            {'geneve'}, self.as_('admin', self.segments)[vpc.VPC_A]
+        )
+        self.delete([server, *found])
+        self.wait_given_back(uuid)
+
+    def wrong(self, uuid, network):
+        def ask(operator):
+            answer = operator.baremetal.call_node_vendor_passthru(
+                uuid, 'GET', 'network_check', {'network': network}
+            )
+            return {
+                one['check']
+                for one in answer.json()['findings']
+                if one['state'] == 'wrong'
+            }
+
+        return self.as_('system', ask)
+
+
 class MemberTest(cloud_case.CloudTest):
     """What a member does with a server, by Nova and Neutron alone."""
 

@@ -83,6 +83,11 @@ def _parser() -> argparse.ArgumentParser:
         help='with Keystone, Glance, Placement, Neutron and Nova: servers '
         'beside VMs',
     )
+    up.add_argument(
+        '--overlay',
+        action='store_true',
+        help='as --cloud, with tunnels (Geneve) as the networks of members',
+    )
     down = _verb(verbs, 'down', _down, 'stop everything of the lab')
     down.add_argument(
         '--wipe',
@@ -149,7 +154,8 @@ def _up(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
             machines_file=str(machines.resolve()) if machines else None,
             conductors=arguments.conductors,
             second_group=arguments.second_group,
-            cloud=arguments.cloud,
+            cloud=arguments.cloud or arguments.overlay,
+            overlay=arguments.overlay,
         )
     )
     lab.report.say('The lab is up. Go on with: zsbm-lab demo | shell | status')

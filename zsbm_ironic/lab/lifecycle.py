@@ -49,6 +49,7 @@ class Plan:
     :ivar second_group: conductor group of the second conductor: a dedicated
         deploy server.
     :ivar cloud: with all other services of a small OpenStack.
+    :ivar overlay: in that, networks of members are tunnels, not VLANs.
     :ivar raw_images: the conductor unpacks an image, as Ironic does by
         default; else the ramdisk does, and a tenth of the bytes go through
         the emulated NIC of a machine.
@@ -60,12 +61,17 @@ class Plan:
     conductors: int = 1
     second_group: str = ''
     cloud: bool = False
+    overlay: bool = False
     raw_images: bool = True
 
     def __post_init__(self) -> None:
         if self.cloud and (self.conductors > 1 or self.stack == 'stock'):
             raise lab_exception.LabSettingInvalid(
                 where='--cloud', what='it has one conductor, of stack zsbm'
+            )
+        if self.overlay and not self.cloud:
+            raise lab_exception.LabSettingInvalid(
+                where='--overlay', what='it needs --cloud'
             )
         if self.second_group and self.conductors < 2:
             raise lab_exception.LabSettingInvalid(
@@ -215,7 +221,9 @@ class Lab:
                 options, netboot.settings(conductor, built.loaders)
             )
         if plan.cloud:
-            site = cloud.site_of(self.folders.state, self.cache())
+            site = cloud.site_of(
+                self.folders.state, self.cache(), overlay=plan.overlay
+            )
             taps = [
                 nic.tap
                 for machine in self.declared()

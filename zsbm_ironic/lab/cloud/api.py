@@ -28,11 +28,13 @@ class Site:
     :ivar state: folder of the lab.
     :ivar programs: where the services are installed.
     :ivar passwords: by account.
+    :ivar overlay: networks of members are tunnels, not VLANs.
     """
 
     state: pathlib.Path
     programs: environment.Environment
     passwords: Mapping[str, str]
+    overlay: bool = False
 
     @property
     def vm_host(self) -> fabric.OpenVSwitch:

@@ -30,14 +30,23 @@ ROOMS = (keystone, placement, glance, neutron, nova)
 Start = Callable[[daemon.Daemon], None]
 
 
-def site_of(state: pathlib.Path, cache: artifacts.Artifacts) -> api.Site:
-    """Return what all services know, installed and with passwords."""
+def site_of(
+    state: pathlib.Path,
+    cache: artifacts.Artifacts,
+    *,
+    overlay: bool = False,
+) -> api.Site:
+    """Return what all services know, installed and with passwords.
+
+    :param overlay: see `api.Site`.
+    """
     root = state / 'cloud'
     root.mkdir(parents=True, exist_ok=True)
     return api.Site(
         state,
         environment.build(cache),
         passwords.load(root / 'passwords.json', world.PASSWORDS),
+        overlay,
     )
 
 

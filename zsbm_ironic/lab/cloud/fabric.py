@@ -4,8 +4,8 @@
 The top-of-rack switch is an Open vSwitch of its own, with the machines and
 the uplinks of both hosts on it. Each host is a network namespace with an Open
 vSwitch that OVN steers: one is the gateway, the other has VMs. Nothing needs a
-module of the kernel. VLANs go from host to host over the switch; a tunnel has
-no way yet.
+module of the kernel. From host to host VLANs go over the switch, and tunnels
+over a VLAN of their own, which has room for what a tunnel adds.
 """
 
 import dataclasses
@@ -29,12 +29,17 @@ SWITCH_ID = '52:54:00:5a:ff:01'
 # changes it, and Ironic, which reads.
 WRITER, READER = 'login', 'reader'
 PROVISIONING_VLAN = 100
+# Between the hosts, for Geneve: what it adds to a packet has room.
+UNDERLAY_VLAN = 50
+UNDERLAY_MTU = 1600
+_UNDERLAY = 'br-under'
 # networking-generic-switch puts a flat network on this one.
 FLAT_VLAN = 1
 # That Neutron gives to networks of members, and that it may use at the switch.
 TENANT_VLANS = range(200, 300)
 ALLOWED_VLANS = (FLAT_VLAN, PROVISIONING_VLAN, *TENANT_VLANS)
 GATEWAY = f'{layout.NAMESPACE}-gw'
+GATEWAY_NAME = 'gw'
 VM_HOST = f'{layout.NAMESPACE}-vm'
 _DATABASE_PORT = 6640
 # Where programs of a host reach its Open vSwitch.
@@ -52,13 +57,18 @@ class OpenVSwitch:
     :ivar name: of the switch or host that has it.
     :ivar root: its folder.
     :ivar namespace: where its ports are.
-    :ivar address: between services; tunnels end there as well.
+    :ivar address: between services.
     """
 
     name: str
     root: pathlib.Path
     namespace: str
     address: str = ''
+
+    @property
+    def underlay(self) -> str:
+        """Where tunnels to a host end: the same number in another network."""
+        return layout.UNDERLAY_NETWORK + self.address.rpartition('.')[2]
 
     @property
     def socket(self) -> str:
@@ -127,7 +137,7 @@ def switch(root: pathlib.Path) -> OpenVSwitch:
 
 def gateway(root: pathlib.Path) -> OpenVSwitch:
     """Return the Open vSwitch of the host that is the gateway."""
-    return OpenVSwitch('gw', root / 'gw', GATEWAY, layout.GATEWAY)
+    return OpenVSwitch(GATEWAY_NAME, root / 'gw', GATEWAY, layout.GATEWAY)
 
 
 def vm_host(root: pathlib.Path) -> OpenVSwitch:
@@ -172,12 +182,13 @@ def wire_host(host: OpenVSwitch, tor: OpenVSwitch, *more: str) -> None:
             *('--', 'set', 'bridge', bridge, 'datapath_type=netdev'),
         )
     host.vsctl('--may-exist', 'add-port', 'br-ex', uplink)
+    _wire_underlay(host, tor)
     identifiers = {
         'system-id': host.name,
         'hostname': host.name,
         'ovn-remote': f'tcp:{layout.CONTROLLER}:{SOUTH_PORT}',
         'ovn-encap-type': 'geneve',
-        'ovn-encap-ip': host.address,
+        'ovn-encap-ip': host.underlay,
         'ovn-bridge-datapath-type': 'netdev',
         'ovn-bridge-mappings': f'{PHYSICAL_NETWORK}:br-ex',
     }
@@ -190,6 +201,31 @@ def wire_host(host: OpenVSwitch, tor: OpenVSwitch, *more: str) -> None:
             for name, value in identifiers.items()
         ),
         *(f'external-ids:{one}' for one in more),
+    )
+
+
+def _wire_underlay(host: OpenVSwitch, tor: OpenVSwitch) -> None:
+    """Give a host the NIC that its tunnels use.
+
+    Open vSwitch in user space sends them itself: the address is that of a
+    bridge of its own, which has the NIC.
+    """
+    leg = f'un-{host.name}'
+    network.add_pair(f'{leg}-tor', leg, namespace=host.namespace)
+    _plug(tor, f'{leg}-tor', f'tag={UNDERLAY_VLAN}', 'vlan_mode=access')
+    for name, where in ((f'{leg}-tor', tor), (leg, host)):
+        network.ip(
+            *('link', 'set', name, 'mtu', str(UNDERLAY_MTU)),
+            namespace=where.namespace,
+        )
+    host.vsctl(
+        *('--may-exist', 'add-br', _UNDERLAY),
+        *('--', 'set', 'bridge', _UNDERLAY, 'datapath_type=netdev'),
+        *('--', '--may-exist', 'add-port', _UNDERLAY, leg),
+    )
+    network.ip('link', 'set', _UNDERLAY, 'up', namespace=host.namespace)
+    network.set_address(
+        _UNDERLAY, f'{host.underlay}/24', namespace=host.namespace
     )
 
 
@@ -215,6 +251,18 @@ def tag_of(tor: OpenVSwitch, port: str) -> int | None:
     """Return the VLAN that a port of the switch is in; None: in none."""
     said = tor.vsctl('get', 'port', port, 'tag').strip()
     return int(said) if said.isdigit() else None
+
+
+def map_physical(host: OpenVSwitch, *, mapped: bool) -> None:
+    """Let a host have a bridge to the physical network, or not."""
+    name = 'ovn-bridge-mappings'
+    if mapped:
+        host.vsctl(
+            *('set', 'open_vswitch', '.'),
+            f'external-ids:{name}={PHYSICAL_NETWORK}:br-ex',
+        )
+    else:
+        host.vsctl('remove', 'open_vswitch', '.', 'external-ids', name)
 
 
 def controller(host: OpenVSwitch) -> daemon.Daemon:

@@ -26,6 +26,19 @@ PORT = 9696
 LEASE_S = 120
 
 
+# baremetal-l2vni takes the segment of a VLAN network away when the last port
+# of a server leaves it, of one that an operator made as well (8.1.0,
+# delete_port_postcommit): `world` keeps a port there.
+_OVERLAY = {
+    'mechanism_drivers': 'ovn,baremetal-l2vni,genericswitch,baremetal',
+    'tenant_network_types': 'geneve',
+}
+_VLAN = {
+    'mechanism_drivers': 'ovn,genericswitch,baremetal',
+    'tenant_network_types': 'vlan,geneve',
+}
+
+
 def prepare(site: api.Site) -> None:
     """Write its options; idempotent."""
     root = api.make_folder(site, NAME, 'state', 'lock')
@@ -71,11 +84,7 @@ def _ml2(site: api.Site) -> ironic.Settings:
         'ml2': {
             # Names of servers are known to the DNS that OVN answers.
             'extension_drivers': 'port_security,dns',
-            # Without baremetal-l2vni: when the last port of a server leaves a
-            # VLAN network, 8.1.0 takes the segment of the network away, one
-            # that an operator made as well (delete_port_postcommit).
-            'mechanism_drivers': 'ovn,genericswitch,baremetal',
-            'tenant_network_types': 'vlan,geneve',
+            **(_OVERLAY if site.overlay else _VLAN),
             'type_drivers': 'flat,vlan,geneve,vxlan',
         },
         'ml2_type_flat': {'flat_networks': physical},

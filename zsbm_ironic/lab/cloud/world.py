@@ -224,6 +224,8 @@ def make_networks(site: api.Site) -> None:
 
     def make() -> None:
         _make_networks(connect(site, 'admin'))
+        if site.overlay:
+            _keep_segment(connect(site, 'admin'), PROVISIONING)
         vpc.make(connect(site, PROJECTS[0]), outside=FLAT, near=FLAT_CIDR)
 
     network.call(make)
@@ -269,6 +271,23 @@ def _make_networks(cloud: openstack.connection.Connection) -> None:
         )
     elif not there[FLAT].is_router_external:
         cloud.network.update_network(there[FLAT], is_router_external=True)
+
+
+def _keep_segment(cloud: openstack.connection.Connection, name: str) -> None:
+    """Keep a port in a VLAN network, bound to the gateway; idempotent.
+
+    What takes the segment of a network away with its last server looks for
+    ports of any kind.
+    """
+    network = cloud.network.find_network(name, ignore_missing=False)
+    keeper = f'{name}-keeper'
+    if cloud.network.find_port(keeper, network_id=network.id) is None:
+        cloud.network.create_port(
+            network_id=network.id,
+            name=keeper,
+            fixed_ips=[],
+            binding_host_id=fabric.GATEWAY_NAME,
+        )
 
 
 def make_offer(
