@@ -24,6 +24,11 @@ from zsbm_ironic.lab.images import os_image
 from zsbm_ironic.lab.vm_images import build, specimens
 
 MACHINES = pathlib.Path(__file__).with_name('machines.toml')
+SPECIAL = lifecycle.Plan(
+    machines_file=str(MACHINES.with_name('machines_special.toml'))
+)
+# For images that are written whole, and are not what is tested.
+PACKED = lifecycle.Plan(machines_file=str(MACHINES), raw_images=False)
 STATE = '/var/lib/zsbm-lab-test'
 POWER_S = 300
 HEADERS = {

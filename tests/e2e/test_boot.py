@@ -75,6 +75,8 @@ class BootCase(base.LabTest):
 
 
 class BootTest(BootCase):
+    plan = base.SPECIAL
+
     """One row for each kind of machine and of network."""
 
     def test_nic_without_boot_rom(self):

@@ -12,7 +12,7 @@ import json
 import pathlib
 import shutil
 
-from tests.e2e import fault_case
+from tests.e2e import base, fault_case
 from zsbm_ironic.common import process
 from zsbm_ironic.lab import faults, layout
 from zsbm_ironic.netboot import desired
@@ -211,7 +211,24 @@ class NetbootFaultsTest(fault_case.FaultTest):
         )
 
 
-class ManagementNodeFaultsTest(fault_case.FaultTest):
+class ManagementCase(fault_case.FaultTest):
+    def writes_image(self, server):
+        """Wait until the ramdisk is up and the image is written."""
+        self.until(
+            lambda: 'write_image' in str(self.field(server, 'deploy_step')),
+            BOOT_S,
+            'no write_image',
+        )
+
+    def available(self, name):
+        """Return a server that can be deployed, cleaned or not."""
+        server = self.managed(name)
+        server.baremetal('node', 'set', name, '--no-automated-clean')
+        server.provision('provide')
+        return server
+
+
+class ManagementNodeFaultsTest(ManagementCase):
     """What goes wrong with the conductor and the images."""
 
     def test_disk_full(self):
@@ -285,21 +302,6 @@ class ManagementNodeFaultsTest(fault_case.FaultTest):
         self.assertIn(name, server.ssh('hostname'))
         self.assert_nothing_left(server)
 
-    def writes_image(self, server):
-        """Wait until the ramdisk is up and the image is written."""
-        self.until(
-            lambda: 'write_image' in str(self.field(server, 'deploy_step')),
-            BOOT_S,
-            'no write_image',
-        )
-
-    def available(self, name):
-        """Return a server that can be deployed, cleaned or not."""
-        server = self.managed(name)
-        server.baremetal('node', 'set', name, '--no-automated-clean')
-        server.provision('provide')
-        return server
-
     def test_image_missing_or_wrong(self):
         server = self.available('metal-bios')
         image = self.image()
@@ -325,6 +327,10 @@ class ManagementNodeFaultsTest(fault_case.FaultTest):
         self.starts(server, 'deploy', 'wait call-back')
         self.writes_image(server)
         self.assert_nothing_left(server)
+
+
+class SmallDiskTest(ManagementCase):
+    plan = base.SPECIAL
 
     def test_disk_too_small(self):
         server = self.available('small-disk')

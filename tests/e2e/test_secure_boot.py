@@ -16,6 +16,8 @@ VARIABLE = (
 
 
 class SecureBootTest(base.LabTest):
+    plan = base.SPECIAL
+
     """From the factory to a login, signed all the way."""
 
     def test_deployed_by_shim_and_grub(self):

@@ -49,6 +49,9 @@ class Plan:
     :ivar second_group: conductor group of the second conductor: a dedicated
         deploy server.
     :ivar cloud: with all other services of a small OpenStack.
+    :ivar raw_images: the conductor unpacks an image, as Ironic does by
+        default; else the ramdisk does, and a tenth of the bytes go through
+        the emulated NIC of a machine.
     :raises LabSettingInvalid: there is no such lab.
     """
 
@@ -57,6 +60,7 @@ class Plan:
     conductors: int = 1
     second_group: str = ''
     cloud: bool = False
+    raw_images: bool = True
 
     def __post_init__(self) -> None:
         if self.cloud and (self.conductors > 1 or self.stack == 'stock'):
@@ -198,6 +202,10 @@ class Lab:
     def _up_single(self, plan: Plan, built: Built) -> None:
         conductor = self.conductor(1, built)
         options = ironic.settings(conductor)
+        if not plan.raw_images:
+            options = ironic.merge(
+                options, {'DEFAULT': {'force_raw_images': 'false'}}
+            )
         if plan.stack == 'stock':
             options = ironic.merge(
                 options, stock.settings(conductor, built.loaders)
