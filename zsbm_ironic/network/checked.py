@@ -291,17 +291,24 @@ class Checked:
     ) -> plan.Situation:
         nics = tuple(nic_of(task.node, port) for port in task.ports)
         entries = tuple(self._entries(task, client, purposes, tenant))
+        overlays = {
+            entry.network.id
+            for entry in entries
+            if entry.network and entry.network.is_overlay
+        }
         return plan.Situation(
             task.node.name or task.node.uuid,
             nics,
             entries,
             others=_at_the_same_places(task, nics),
-            agents=neutron.agents(client, task.node.uuid),
+            agents=(
+                *neutron.node_agents(client, task.node.uuid),
+                *(neutron.chassis(client) if overlays else ()),
+            ),
             ranges=neutron.vlan_ranges(client),
             chassis_of={
-                entry.network.id: neutron.hosts_of(client, entry.network.id)
-                for entry in entries
-                if entry.network and entry.network.is_overlay
+                network: neutron.hosts_of(client, network)
+                for network in overlays
             },
             needs_link=self.needs_link,
             we_lease=IRONIC.dhcp.dhcp_provider == 'zsbm',

@@ -88,20 +88,29 @@ def _by_provider(found: Any) -> list[wiring.Segment]:
     ]
 
 
-def agents(client: Client, node: str) -> tuple[wiring.Agent, ...]:
-    """Return the agents of hosts, and of one node alone.
+def node_agents(client: Client, node: str) -> tuple[wiring.Agent, ...]:
+    """Return the agents that report a node as a host.
 
-    :param node: UUID; ironic-neutron-agent reports each as a host.
+    :param node: UUID.
     """
+    return tuple(map(_agent, client.agents(host=node)))
+
+
+def chassis(client: Client) -> tuple[wiring.Agent, ...]:
+    """Return the hosts that OVN steers."""
     return tuple(
-        wiring.Agent(
-            one.agent_type,
-            one.host,
-            bool(one.is_alive),
-            _mappings(one.configuration or {}),
-        )
-        for one in client.agents()
-        if one.agent_type != 'Baremetal Node' or one.host == node
+        _agent(one)
+        for kind in sorted(wiring.CHASSIS_AGENTS)
+        for one in client.agents(agent_type=kind)
+    )
+
+
+def _agent(found: Any) -> wiring.Agent:
+    return wiring.Agent(
+        found.agent_type,
+        found.host,
+        bool(found.is_alive),
+        _mappings(found.configuration or {}),
     )
 
 

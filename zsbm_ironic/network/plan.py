@@ -12,12 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from zsbm_ironic.network import wiring
 from zsbm_ironic.network.finding import Finding, Means, State
 
-# agent_type of ironic-neutron-agent, and of OVN on a host that has VMs or
-# routers.
-NODE_AGENT = 'Baremetal Node'
-CHASSIS_AGENTS = frozenset(
-    {'OVN Controller agent', 'OVN Controller Gateway agent'}
-)
 # IEEE 802.1Q: 0 and 4095 are not for use.
 VLANS = range(1, 4095)
 # Networks that a server boots its ramdisk in.
@@ -140,7 +134,7 @@ def _shared_places(situation: Situation) -> Iterator[Finding]:
 
 
 def _agents(situation: Situation) -> Iterator[Finding]:
-    own = [one for one in situation.agents if one.kind == NODE_AGENT]
+    own = [one for one in situation.agents if one.kind == wiring.NODE_AGENT]
     dead = [one for one in own if not one.alive]
     if dead:
         yield _wrong(
@@ -287,7 +281,7 @@ def _chassis(
     }
     inside = situation.chassis_of.get(network.id, frozenset())
     for agent in situation.agents:
-        if agent.kind not in CHASSIS_AGENTS:
+        if agent.kind not in wiring.CHASSIS_AGENTS:
             continue
         missing = sorted(wanted - agent.mappings)
         if not missing:

@@ -12,6 +12,12 @@ import enum
 # that have to be led into one.
 AT_THE_PORT = frozenset({'flat', 'vlan'})
 OVERLAYS = frozenset({'geneve', 'vxlan'})
+# agent_type of ironic-neutron-agent, and of OVN on a host that has VMs or
+# routers.
+NODE_AGENT = 'Baremetal Node'
+CHASSIS_AGENTS = frozenset(
+    {'OVN Controller agent', 'OVN Controller Gateway agent'}
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -100,7 +100,8 @@ class Reading(NeutronCase):
             }
             for kind, host, alive, configurations in said
         }
-        node, chassis = neutron.agents(self.client, 'node-1')
+        (node,) = neutron.node_agents(self.client, 'node-1')
+        (chassis,) = neutron.chassis(self.client)
         self.assertFalse(node.alive)
         self.assertEqual({'physnet1', 'physnet2'}, chassis.mappings)
 

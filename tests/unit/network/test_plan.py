@@ -36,7 +36,7 @@ TENANT = wiring.Network(
 OVERLAY = wiring.Network(
     'c1', 'vpc-o', (wiring.Segment('geneve', '', 7),), 1442, True, 1
 )
-AGENT = wiring.Agent(plan.NODE_AGENT, 'uuid', alive=True)
+AGENT = wiring.Agent(wiring.NODE_AGENT, 'uuid', alive=True)
 
 
 def chassis(host, *mappings):
