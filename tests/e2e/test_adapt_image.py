@@ -236,7 +236,7 @@ class AdaptImageTest(AdaptCase):
 
 
 class LargeDiskTest(AdaptCase):
-    plan = base.SPECIAL
+    plan = dataclasses.replace(base.SPECIAL, raw_images=False)
 
     def test_mbr_on_a_disk_over_2_tb(self):
         """Beside a config drive: its table becomes a GPT of the whole disk."""

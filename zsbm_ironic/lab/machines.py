@@ -131,7 +131,7 @@ def _declaration(
         firmware=spec.Firmware(entry.get('firmware', 'uefi')),
         arch=str(entry.get('arch', 'x86_64')),
         memory_mib=int(entry.get('memory_mib', 3072)),
-        cpus=int(entry.get('cpus', 2)),
+        cpus=int(entry.get('cpus', 1)),
         protocol=protocol,
         bmc_address=f'{layout.BMC_NETWORK}{layout.FIRST_BMC + place}',
         bmc_password=passwords[entry['name']],
