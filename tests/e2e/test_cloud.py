@@ -39,6 +39,7 @@ class CloudTest(base.LabTest):
             'system',
             lambda one: servers.make_available(one, machine, fingerprint),
         )
+        self.as_('admin', lambda one: servers.wait_until_offered(one, uuid))
         server = self.as_('demo', self.create)
         address = server.addresses[world.FLAT][0]['addr']
         self.assertEqual(

@@ -42,6 +42,8 @@ FLAT_CIDR = '203.0.113.0/24'
 PROVISIONING_POOL = ('198.51.100.150', '198.51.100.199')
 # Of servers, and the flavour that asks for one of them.
 RESOURCE_CLASS = 'baremetal'
+# As Placement has it.
+RESOURCE = f'CUSTOM_{RESOURCE_CLASS.upper()}'
 METAL = 'metal'
 IMAGE = 'debian'
 PASSWORDS = (*ACCOUNTS, 'broker', 'database', 'metadata')
@@ -215,7 +217,7 @@ def make_offer(
             cloud.compute.create_flavor_extra_specs(
                 flavor,
                 {
-                    f'resources:CUSTOM_{RESOURCE_CLASS.upper()}': '1',
+                    f'resources:{RESOURCE}': '1',
                     'resources:DISK_GB': '0',
                     'resources:MEMORY_MB': '0',
                     'resources:VCPU': '0',
