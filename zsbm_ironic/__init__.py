@@ -15,12 +15,17 @@ bmc
 netboot
     Management-node PXE: what to serve to each MAC, the service that serves
     it, the loader per firmware and architecture, the timeline of a boot.
+network
+    How a server is wired: what its switch has, read back.
 machine
     Starts, watches and stops one QEMU machine.
 image
     Whether an image boots on given hardware, and why not: `zsbm-image`.
 ramdisk
     The in-band steps: a hardware manager of ironic-python-agent.
+network
+    From a server to its networks: plan, change, verify, explain; ironic's
+    network interfaces.
 monitoring
     Power, health and sensors as Prometheus metrics.
 status
@@ -31,5 +36,6 @@ lab
     QEMU machines behind emulated BMCs and a real Ironic: `zsbm-lab`. Nothing
     imports it but tests and tools.
 
-Rooms other than `drivers` know no ironic; `ramdisk` knows its agent only.
+Rooms other than `drivers` know no ironic, but for the interfaces in `network`;
+`ramdisk` knows its agent only.
 """

@@ -23,14 +23,12 @@ from zsbm_ironic.lab import demo, layout, lifecycle, network
 from zsbm_ironic.lab.images import os_image
 from zsbm_ironic.lab.vm_images import build, specimens
 
-# With machines that not every lab has: a BMC of each runs all the time.
+MACHINES = pathlib.Path(__file__).with_name('machines.toml')
 SPECIAL = lifecycle.Plan(
-    machines_file=str(
-        pathlib.Path(__file__).with_name('machines_special.toml')
-    )
+    machines_file=str(MACHINES.with_name('machines_special.toml'))
 )
 # For images that are written whole, and are not what is tested.
-PACKED = lifecycle.Plan(raw_images=False)
+PACKED = lifecycle.Plan(machines_file=str(MACHINES), raw_images=False)
 STATE = '/var/lib/zsbm-lab-test'
 POWER_S = 300
 HEADERS = {
@@ -81,7 +79,7 @@ def named_namespaces() -> list[pathlib.Path]:
 class LabTest(testtools.TestCase):
     """A test with a lab that is up and helpers to drive its machines."""
 
-    plan = lifecycle.Plan()
+    plan = lifecycle.Plan(machines_file=str(MACHINES))
     state = STATE
     lab: lifecycle.Lab
 

@@ -16,9 +16,9 @@ VARIABLE = (
 
 
 class SecureBootTest(base.LabTest):
-    """From the factory to a login, signed all the way."""
-
     plan = base.SPECIAL
+
+    """From the factory to a login, signed all the way."""
 
     def test_deployed_by_shim_and_grub(self):
         server = self.server('secure-boot')

@@ -200,3 +200,24 @@ def sync_power_state(manager: Any, task: Any) -> None:
     counts[task.node.uuid] = conductor_manager.do_sync_power_state(
         task, counts[task.node.uuid]
     )
+
+
+# What network interfaces are asked to validate while a wiring is being
+# mended, or undone (conductor/manager.py, update_port to vif_detach).
+MENDING = frozenset(
+    {
+        'attach vif',
+        'detach vif',
+        'list vifs',
+        'port update',
+        'update portgroup',
+    }
+)
+
+
+def is_mending_ports(task: Any) -> bool:
+    """Say whether a task changes the ports of a node, or their networks.
+
+    Ironic validates the network interface first, by what is there so far.
+    """
+    return task._purpose in MENDING

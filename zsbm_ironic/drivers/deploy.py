@@ -30,6 +30,7 @@ from zsbm_ironic.drivers import (
     filled_in,
     image_verdicts,
     remedies,
+    seen_network,
     translate,
 )
 from zsbm_ironic.drivers import exception as drivers_exception
@@ -39,7 +40,7 @@ LOG = log.getLogger(__name__)
 
 # Raise it when a deploy calls an in-band step, or an argument of one, that
 # an older ramdisk does not have; ramdisk/version.py says what came when.
-MINIMUM_IN_BAND_VERSION = '1.1'
+MINIMUM_IN_BAND_VERSION = '1.2'
 POWER_POLL_S = 1.0
 # States in which a heartbeat moves the node on, or will once the conductor
 # has let go of it.
@@ -224,6 +225,28 @@ class ZsbmDeploy(ironic_compat.AgentDeploy):
                     )
                 )
             )
+
+    @base.deploy_step(priority=90)
+    @task_manager.require_exclusive_lock
+    def check_network(self, task: task_manager.TaskManager) -> str | None:
+        """Ask the ramdisk what it sees of its network, before the image.
+
+        A wrong cable, VLAN or MTU ends the deploy here, with what is wrong in
+        its error. Left out where the network interface is not one of ours.
+
+        :returns: DEPLOYWAIT, None where it is left out.
+        """
+        arguments = seen_network.arguments(task)
+        if arguments is None:
+            return None
+        step = {
+            'interface': 'deploy',
+            'step': 'check_network',
+            'args': arguments,
+        }
+        client = agent_client.get_client(task)
+        state: str = agent_base.execute_step(task, step, 'deploy', client)
+        return state
 
     @base.deploy_step(priority=70)
     @task_manager.require_exclusive_lock

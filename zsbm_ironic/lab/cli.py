@@ -10,7 +10,7 @@ import json
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from zsbm_ironic.common import completion, exception, progress
@@ -83,6 +83,11 @@ def _parser() -> argparse.ArgumentParser:
         help='with Keystone, Glance, Placement, Neutron and Nova: servers '
         'beside VMs',
     )
+    up.add_argument(
+        '--overlay',
+        action='store_true',
+        help='as --cloud, with tunnels (Geneve) as the networks of members',
+    )
     down = _verb(verbs, 'down', _down, 'stop everything of the lab')
     down.add_argument(
         '--wipe',
@@ -149,7 +154,8 @@ def _up(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
             machines_file=str(machines.resolve()) if machines else None,
             conductors=arguments.conductors,
             second_group=arguments.second_group,
-            cloud=arguments.cloud,
+            cloud=arguments.cloud or arguments.overlay,
+            overlay=arguments.overlay,
         )
     )
     lab.report.say('The lab is up. Go on with: zsbm-lab demo | shell | status')
@@ -176,9 +182,21 @@ def _status(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
             f'{machine["name"]:<22s} {machine["power"]:<14s} '
             f'{machine["serial_log"]}\n'
         )
+    for name, value in _cloud_lines(status['cloud'] or {}):
+        sys.stdout.write(f'{name:<22s} {value}\n')
     if not status['plan']:
         sys.stdout.write('There is no lab. Make one with: zsbm-lab up\n')
     return 0
+
+
+def _cloud_lines(cloud: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Return what a cloud has in it, one line for each kind of thing."""
+    for name, value in cloud.items():
+        if isinstance(value, Mapping):
+            value = value['name']
+        elif not isinstance(value, str):
+            value = ', '.join(value)
+        yield f'cloud: {name.replace("_", " ")}', value
 
 
 def _demo(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:

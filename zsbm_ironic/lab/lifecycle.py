@@ -31,7 +31,7 @@ from zsbm_ironic.lab import (
     stock,
 )
 from zsbm_ironic.lab import exception as lab_exception
-from zsbm_ironic.lab.cloud import cloud, metal
+from zsbm_ironic.lab.cloud import cloud, metal, world
 from zsbm_ironic.lab.images import os_image, ramdisk
 from zsbm_ironic.netboot import loaders as loaders_room
 
@@ -49,6 +49,7 @@ class Plan:
     :ivar second_group: conductor group of the second conductor: a dedicated
         deploy server.
     :ivar cloud: with all other services of a small OpenStack.
+    :ivar overlay: in that, networks of members are tunnels, not VLANs.
     :ivar raw_images: the conductor unpacks an image, as Ironic does by
         default; else the ramdisk does, and a tenth of the bytes go through
         the emulated NIC of a machine.
@@ -60,12 +61,17 @@ class Plan:
     conductors: int = 1
     second_group: str = ''
     cloud: bool = False
+    overlay: bool = False
     raw_images: bool = True
 
     def __post_init__(self) -> None:
         if self.cloud and (self.conductors > 1 or self.stack == 'stock'):
             raise lab_exception.LabSettingInvalid(
                 where='--cloud', what='it has one conductor, of stack zsbm'
+            )
+        if self.overlay and not self.cloud:
+            raise lab_exception.LabSettingInvalid(
+                where='--overlay', what='it needs --cloud'
             )
         if self.second_group and self.conductors < 2:
             raise lab_exception.LabSettingInvalid(
@@ -202,6 +208,10 @@ class Lab:
     def _up_single(self, plan: Plan, built: Built) -> None:
         conductor = self.conductor(1, built)
         options = ironic.settings(conductor)
+        if not plan.raw_images:
+            options = ironic.merge(
+                options, {'DEFAULT': {'force_raw_images': 'false'}}
+            )
         if plan.stack == 'stock':
             options = ironic.merge(
                 options, stock.settings(conductor, built.loaders)
@@ -211,7 +221,9 @@ class Lab:
                 options, netboot.settings(conductor, built.loaders)
             )
         if plan.cloud:
-            site = cloud.site_of(self.folders.state, self.cache())
+            site = cloud.site_of(
+                self.folders.state, self.cache(), overlay=plan.overlay
+            )
             taps = [
                 nic.tap
                 for machine in self.declared()
@@ -219,6 +231,7 @@ class Lab:
                 if not nic.relayed
             ]
             cloud.up(site, self._start, self.report, taps)
+            metal.prepare(site)
             options = ironic.merge(options, metal.settings(site))
         if not self.supervisor.pid('ironic'):
             with self.report.step('ironic: configuration and database'):
@@ -316,7 +329,6 @@ class Lab:
             address=layout.CONDUCTOR_ADDRESSES[number - 1],
             ramdisk=(built.ramdisk.kernel, built.ramdisk.initramfs),
             images=self.folders.built,
-            unpacks=(self.plan() or Plan()).raw_images,
         )
 
     def status(self) -> dict[str, Any]:
@@ -338,6 +350,7 @@ class Lab:
                 bench.describe(machine, self.folders, nodes)
                 for machine in (self.declared() if plan else [])
             ],
+            'cloud': world.describe(self.folders.state),
         }
 
     def _settle(self, plan: Plan) -> None:

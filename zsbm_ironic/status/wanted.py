@@ -97,7 +97,16 @@ def interfaces(conf: cfg.ConfigOpts, interface: str) -> list[str] | None:
     if present is None:
         return None
     kept = [name for name in present if loadable(name)]
+    if interface == 'network' and not uses_neutron(conf):
+        return kept
     return _with(kept, wanted_interfaces(interface))
+
+
+def uses_neutron(conf: cfg.ConfigOpts) -> bool:
+    """Say whether servers get their networks from Neutron."""
+    return bool(
+        conf.neutron.cleaning_network or conf.neutron.provisioning_network
+    )
 
 
 def console_ports(conf: cfg.ConfigOpts) -> str:

@@ -4,7 +4,7 @@
 import inspect
 
 import fixtures
-from ironic.conductor import base_manager
+from ironic.conductor import base_manager, manager, task_manager
 from ironic.drivers.modules import agent
 from ironic.drivers.modules.redfish import utils as redfish_sessions
 from oslotest import base
@@ -89,3 +89,16 @@ class TestPinnedSessions(base.BaseTestCase):
             self.log_in,
             str(self.bmc.directory / 'cert.pem'),
         )
+
+
+class MendingPorts(base.BaseTestCase):
+    """The purposes that ironic locks a node for are told by their words."""
+
+    def test_ironic_still_calls_them_so(self):
+        source = inspect.getsource(manager)
+        for purpose in ironic_compat.MENDING:
+            self.assertIn(f"'{purpose}'", source)
+
+    def test_a_task_still_has_one(self):
+        source = inspect.getsource(task_manager.TaskManager)
+        self.assertIn('self._purpose = purpose', source)

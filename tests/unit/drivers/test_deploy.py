@@ -18,11 +18,11 @@ class Suitable(base.BaseTestCase):
         self.assertIsNone(deploy.unsuitable(ramdisk(version.IN_BAND_VERSION)))
 
     def test_newer_ones(self):
-        for newer in ('1.2', '1.10', '2.0', '1.1.1'):
+        for newer in ('1.3', '1.10', '2.0', '1.2.1'):
             self.assertIsNone(deploy.unsuitable(ramdisk(newer)))
 
     def test_older_ones(self):
-        for older in ('1.0', '0.10', '0'):
+        for older in ('1.1', '1.0', '0.10', '0'):
             self.assertIn(older, deploy.unsuitable(ramdisk(older)))
 
     def test_stock_ramdisks(self):

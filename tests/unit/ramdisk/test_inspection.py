@@ -14,6 +14,7 @@ from oslo_utils import units
 
 from zsbm_ironic.image import hardware as servers
 from zsbm_ironic.image import inventory
+from zsbm_ironic.network import sight
 from zsbm_ironic.ramdisk import inspection, this_server
 
 SERVER = servers.PROFILES['bios-sata']
@@ -28,6 +29,7 @@ class CollectTest(testtools.TestCase):
             'list_block_devices': [
                 hardware.BlockDevice('/dev/sdx', 'disk', 8 * units.Gi, True)
             ],
+            'list_network_interfaces': [],
         }
         self.useFixture(
             fixtures.MonkeyPatch(
@@ -86,5 +88,5 @@ class CollectTest(testtools.TestCase):
         log = self.useFixture(fixtures.FakeLogger())
         self.answers['list_block_devices'] = OSError('lsblk is not there')
         inspection.collect(self.data, None)
-        self.assertEqual(['inventory'], list(self.data))
+        self.assertEqual(['inventory', sight.KEY], list(self.data))
         self.assertIn('lsblk is not there', log.output)

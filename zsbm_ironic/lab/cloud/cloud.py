@@ -11,9 +11,12 @@ from zsbm_ironic.lab.cloud import (
     environment,
     fabric,
     glance,
+    horizon,
+    hypervisor,
     keystone,
     metal,
     neutron,
+    node_agent,
     nova,
     passwords,
     placement,
@@ -27,14 +30,23 @@ ROOMS = (keystone, placement, glance, neutron, nova)
 Start = Callable[[daemon.Daemon], None]
 
 
-def site_of(state: pathlib.Path, cache: artifacts.Artifacts) -> api.Site:
-    """Return what all services know, installed and with passwords."""
+def site_of(
+    state: pathlib.Path,
+    cache: artifacts.Artifacts,
+    *,
+    overlay: bool = False,
+) -> api.Site:
+    """Return what all services know, installed and with passwords.
+
+    :param overlay: see `api.Site`.
+    """
     root = state / 'cloud'
     root.mkdir(parents=True, exist_ok=True)
     return api.Site(
         state,
         environment.build(cache),
         passwords.load(root / 'passwords.json', world.PASSWORDS),
+        overlay,
     )
 
 
@@ -89,14 +101,16 @@ def _up_fabric(
     for one in fabric.central(root / 'ovn'):
         start(one)
     tor, gateway = fabric.switch(root), fabric.gateway(root)
-    network.create_branch(
-        gateway.namespace,
-        f'{layout.GATEWAY}/24',
-        bridge=layout.MANAGEMENT_BRIDGE,
-        inner='mgmt',
-    )
-    for one in (*tor.daemons(), *gateway.daemons()):
-        start(one)
+    for host in (gateway, site.vm_host):
+        network.create_branch(
+            host.namespace,
+            f'{host.address}/24',
+            bridge=layout.MANAGEMENT_BRIDGE,
+            inner='mgmt',
+        )
+    for switch in (tor, gateway, site.vm_host):
+        for one in switch.daemons():
+            start(one)
     with report.step('cables'):
         fabric.wire_switch(tor, taps)
         fabric.wire_host(
@@ -104,8 +118,14 @@ def _up_fabric(
             tor,
             'ovn-cms-options=enable-chassis-as-gw',
         )
-    start(fabric.controller(gateway))
-    start(fabric.switch_login(tor, api.OWN))
+        fabric.wire_host(site.vm_host, tor)
+    for host in (gateway, site.vm_host):
+        start(fabric.controller(host))
+    start(
+        fabric.switch_login(
+            tor, {fabric.WRITER: api.OWN, fabric.READER: metal.OWN}
+        )
+    )
 
 
 def up_computes(
@@ -121,9 +141,18 @@ def up_computes(
     :param image: qcow2 that members choose.
     :param public_key: that they log in with.
     """
+    for one in hypervisor.daemons(site.vm_host):
+        start(one)
     with report.step('ironic answers'):
         world.wait_for_ironic(site)
-    for one in nova.computes(site):
+    for one in (node_agent.prepared(site), *nova.computes(site)):
         start(one)
+    with report.step('host of VMs is known'):
+        world.wait_for_vm_host(site)
     with report.step('flavours and images'):
         world.make_offer(site, image, public_key)
+    horizon.prepare(site)
+    with report.step('dashboard'):
+        horizon.collect(site)
+    for one in horizon.daemons(site):
+        start(one)

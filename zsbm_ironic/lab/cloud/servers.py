@@ -10,8 +10,6 @@ import openstack
 from zsbm_ironic.lab import machines
 from zsbm_ironic.lab.cloud import fabric, world
 
-# What a switch port says of its switch, by LLDP: its own MAC.
-SWITCH_ID = '52:54:00:5a:ff:01'
 STATE_S = 1500
 
 
@@ -25,26 +23,50 @@ def make_available(
     :param cloud: of an operator, see `world.connect`.
     :param fingerprint: of the BMC's certificate; None where it has none.
     """
+    make_manageable(cloud, machine, fingerprint)
     node = cloud.baremetal.find_node(machine.name)
-    if node is None:
-        node = _enrol(cloud, machine, fingerprint)
     for state, verb in (
-        ('enroll', 'manage'),
         ('inspect failed', 'manage'),
         ('clean failed', 'manage'),
         ('manageable', 'inspect'),
     ):
         if node.provision_state == state:
-            node = _go(cloud, node.id, verb)
+            node = go(cloud, node.id, verb)
     if node.provision_state == 'manageable':
-        node = _go(cloud, node.id, 'provide')
+        node = go(cloud, node.id, 'provide')
     cloud.baremetal.wait_for_nodes_provision_state(
         [node.id], 'available', timeout=STATE_S
     )
     return str(node.id)
 
 
-def _go(
+def make_manageable(
+    cloud: openstack.connection.Connection,
+    machine: machines.Declaration,
+    fingerprint: str | None,
+) -> str:
+    """Enrol a machine and have its BMC checked; return its UUID.
+
+    One that is further already stays where it is.
+    """
+    node = cloud.baremetal.find_node(machine.name)
+    if node is None:
+        node = _enrol(cloud, machine, fingerprint)
+    if node.provision_state == 'enroll':
+        go(cloud, node.id, 'manage')
+    return str(node.id)
+
+
+def link_of(tap: str) -> dict[str, str]:
+    """Return where a machine is plugged in, as Ironic is told it."""
+    return {
+        'port_id': tap,
+        'switch_id': fabric.SWITCH_ID,
+        'switch_info': fabric.SWITCH,
+    }
+
+
+def go(
     cloud: openstack.connection.Connection, uuid: str, verb: str
 ) -> openstack.baremetal.v1.node.Node:
     return cloud.baremetal.set_node_provision_state(
@@ -68,7 +90,7 @@ def _enrol(
         driver='zsbm',
         driver_info=info,
         name=machine.name,
-        network_interface='neutron',
+        network_interface='zsbm-vpc',
         resource_class=world.RESOURCE_CLASS,
     )
     for nic in machine.nics:
@@ -76,10 +98,6 @@ def _enrol(
             node_id=node.id,
             address=nic.mac,
             physical_network=fabric.PHYSICAL_NETWORK,
-            local_link_connection={
-                'port_id': nic.tap,
-                'switch_id': SWITCH_ID,
-                'switch_info': fabric.SWITCH,
-            },
+            local_link_connection=link_of(nic.tap),
         )
     return node
