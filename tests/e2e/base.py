@@ -23,12 +23,14 @@ from zsbm_ironic.lab import demo, layout, lifecycle, network
 from zsbm_ironic.lab.images import os_image
 from zsbm_ironic.lab.vm_images import build, specimens
 
-MACHINES = pathlib.Path(__file__).with_name('machines.toml')
+# With machines that not every lab has: a BMC of each runs all the time.
 SPECIAL = lifecycle.Plan(
-    machines_file=str(MACHINES.with_name('machines_special.toml'))
+    machines_file=str(
+        pathlib.Path(__file__).with_name('machines_special.toml')
+    )
 )
 # For images that are written whole, and are not what is tested.
-PACKED = lifecycle.Plan(machines_file=str(MACHINES), raw_images=False)
+PACKED = lifecycle.Plan(raw_images=False)
 STATE = '/var/lib/zsbm-lab-test'
 POWER_S = 300
 HEADERS = {
@@ -79,7 +81,7 @@ def named_namespaces() -> list[pathlib.Path]:
 class LabTest(testtools.TestCase):
     """A test with a lab that is up and helpers to drive its machines."""
 
-    plan = lifecycle.Plan(machines_file=str(MACHINES))
+    plan = lifecycle.Plan()
     state = STATE
     lab: lifecycle.Lab
 

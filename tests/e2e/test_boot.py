@@ -75,9 +75,9 @@ class BootCase(base.LabTest):
 
 
 class BootTest(BootCase):
-    plan = base.SPECIAL
-
     """One row for each kind of machine and of network."""
+
+    plan = base.SPECIAL
 
     def test_nic_without_boot_rom(self):
         server = self.manageable('no-boot-rom')

@@ -212,6 +212,8 @@ class NetbootFaultsTest(fault_case.FaultTest):
 
 
 class ManagementCase(fault_case.FaultTest):
+    """A server that gets an image while something is wrong."""
+
     def writes_image(self, server):
         """Wait until the ramdisk is up and the image is written."""
         self.until(

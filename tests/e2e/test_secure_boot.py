@@ -16,9 +16,9 @@ VARIABLE = (
 
 
 class SecureBootTest(base.LabTest):
-    plan = base.SPECIAL
-
     """From the factory to a login, signed all the way."""
+
+    plan = base.SPECIAL
 
     def test_deployed_by_shim_and_grub(self):
         server = self.server('secure-boot')

@@ -33,6 +33,8 @@ class Conductor:
     :ivar address: where agents and nodes reach it.
     :ivar ramdisk: (kernel, initramfs) of the deploy ramdisk.
     :ivar images: folder that file:// images may be in.
+    :ivar unpacks: images are raw when they leave it, as Ironic does by
+        default; else the ramdisk unpacks them.
     """
 
     number: int
@@ -40,6 +42,7 @@ class Conductor:
     address: str
     ramdisk: tuple[pathlib.Path, pathlib.Path]
     images: pathlib.Path
+    unpacks: bool = True
 
     @property
     def name(self) -> str:
@@ -85,6 +88,7 @@ def settings(conductor: Conductor) -> Settings:
             'enabled_raid_interfaces': 'no-raid,agent,redfish',
             'enabled_rescue_interfaces': 'agent,no-rescue',
             'enabled_storage_interfaces': 'noop',
+            'force_raw_images': str(conductor.unpacks).lower(),
         },
         'agent': {
             'certificates_path': f'{root}/certificates',

@@ -208,10 +208,6 @@ class Lab:
     def _up_single(self, plan: Plan, built: Built) -> None:
         conductor = self.conductor(1, built)
         options = ironic.settings(conductor)
-        if not plan.raw_images:
-            options = ironic.merge(
-                options, {'DEFAULT': {'force_raw_images': 'false'}}
-            )
         if plan.stack == 'stock':
             options = ironic.merge(
                 options, stock.settings(conductor, built.loaders)
@@ -329,6 +325,7 @@ class Lab:
             address=layout.CONDUCTOR_ADDRESSES[number - 1],
             ramdisk=(built.ramdisk.kernel, built.ramdisk.initramfs),
             images=self.folders.built,
+            unpacks=(self.plan() or Plan()).raw_images,
         )
 
     def status(self) -> dict[str, Any]:
