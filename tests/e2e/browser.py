@@ -39,7 +39,9 @@ class Browser(fixtures.Fixture):
         options = webdriver.ChromeOptions()
         for word in (*WORDS, f'--user-data-dir={folder}'):
             options.add_argument(word)
-        self.window = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+        self.window = webdriver.Chrome(
+            options, webdriver.ChromeService(DRIVER)
+        )
         self.addCleanup(self.window.quit)
         self._wait = wait.WebDriverWait(self.window, WAIT_S)
 
@@ -69,9 +71,7 @@ class Browser(fixtures.Fixture):
         self._one(
             By.XPATH, f'{row}//button[contains(@class, "dropdown-toggle")]'
         ).click()
-        self._one(
-            By.XPATH, f'{row}//a[normalize-space(.)="{label}"]'
-        ).click()
+        self._one(By.XPATH, f'{row}//a[normalize-space(.)="{label}"]').click()
 
     def press(self, label):
         """Press the button of a dialogue."""

@@ -55,10 +55,12 @@ class CloudTest(base.LabTest):
     def make_available(self):
         """Bring the machine to where Nova finds it; return its node's UUID."""
         fingerprint = bench.fingerprint(self.machine, self.lab.folders)
-        return self.as_(
+        uuid = self.as_(
             'system',
             lambda one: servers.make_available(one, self.machine, fingerprint),
         )
+        self.as_('admin', lambda one: servers.wait_until_offered(one, uuid))
+        return uuid
 
     def create(self, names, wanted, image=None):
         """Ask for servers at once, as a member, and wait for all of them.

@@ -8,13 +8,15 @@ for each that it still exists in every supported release. Called by
 """
 
 import hmac
+import pathlib
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sushy
 from ironic.common import exception as ironic_exception
+from ironic.conductor import configdrive_utils
 from ironic.conductor import manager as conductor_manager
 from ironic.conf import CONF
 from ironic.conf import opts as ironic_opts
@@ -221,3 +223,18 @@ def is_mending_ports(task: Any) -> bool:
     Ironic validates the network interface first, by what is there so far.
     """
     return task._purpose in MENDING
+
+
+def rewrite_config_drive(
+    source: Any, target: pathlib.Path, files: Mapping[str, str], node_uuid: str
+) -> None:
+    """Write a config drive again, with some files in place of its own.
+
+    :param source: pycdlib.PyCdlib, opened.
+    :param target: ISO 9660 image that is written.
+    :param files: contents by their path in the drive.
+    :raises ProcessExecutionError: mkisofs is not there, or fails.
+    """
+    configdrive_utils.regenerate_iso(
+        source, str(target), dict(files), node_uuid=node_uuid
+    )

@@ -26,6 +26,7 @@ from oslo_utils import strutils
 from zsbm_ironic.common import ironic_compat
 from zsbm_ironic.drivers import (
     adaptation,
+    config_drive,
     events,
     filled_in,
     image_verdicts,
@@ -93,6 +94,8 @@ class ZsbmDeploy(ironic_compat.AgentDeploy):
             from its checksum, or has no room on this host.
         """
         _end_what_is_no_agent(task)
+        if task.node.provision_state == states.DEPLOYING:
+            config_drive.complete(task)
         try:
             super().prepare(task)
         except translate.NoRoom:

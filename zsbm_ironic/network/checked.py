@@ -11,6 +11,7 @@ file and this one are the only ones of the room that import ironic.
 """
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -19,6 +20,8 @@ from ironic.common import exception as ironic_exception
 from ironic.common import neutron as ironic_neutron
 from ironic.conf import CONF as IRONIC
 from ironic.drivers.modules import inspect_utils
+from keystoneauth1 import exceptions as auth
+from openstack import exceptions as sdk
 from oslo_log import log
 from oslo_utils import strutils
 
@@ -29,6 +32,7 @@ from zsbm_ironic.network import (
     binding,
     exception,
     finding,
+    metadata,
     neutron,
     plan,
     readback,
@@ -112,6 +116,17 @@ class Checked:
         with _client(task) as client:
             entries = self._entries(task, client, frozenset({purpose}), None)
             return next((entry.network for entry in entries), None)
+
+    @translated
+    def completed(self, task: Task, data: metadata.Data) -> metadata.Data:
+        """Return network_data.json of a node's tenant, with what it lacks.
+
+        :param data: as Nova or Ironic made it.
+        """
+        with _client(task) as client:
+            return metadata.complete(
+                data, _bonds(task), _subports(client, task)
+            )
 
     @translated
     def add_provisioning_network(self, task: Task) -> Any:
@@ -258,7 +273,13 @@ class Checked:
                 explain=explain,
             )
             expected = [
-                readback.Expected(nic, neutron.network_of_port(client, found))
+                readback.Expected(
+                    nic,
+                    neutron.network_of_port(client, found),
+                    frozenset(
+                        one.number for one in neutron.subports(client, found)
+                    ),
+                )
                 for port, found in entered
                 for nic in _links(task, port, needed=False)
             ]
@@ -301,6 +322,10 @@ class Checked:
             nics,
             entries,
             others=_at_the_same_places(task, nics),
+            bonds=_bonds(task),
+            subports=_subports(client, task)
+            if Purpose.TENANT in purposes
+            else (),
             agents=(
                 *neutron.node_agents(client, task.node.uuid),
                 *(neutron.chassis(client) if overlays else ()),
@@ -321,19 +346,17 @@ class Checked:
         purposes: frozenset[Purpose],
         tenant: str | None,
     ) -> Iterator[plan.Entry]:
+        # Purposes share a network more often than not.
+        find = functools.cache(functools.partial(neutron.find_network, client))
         for purpose in sorted(purposes & self.own_ports):
             name = f'{purpose}_network'
             wanted = task.node.driver_info.get(name) or getattr(
                 IRONIC.neutron, name
             )
             if wanted:
-                yield plan.Entry(
-                    purpose, wanted, neutron.find_network(client, wanted)
-                )
+                yield plan.Entry(purpose, wanted, find(wanted))
         if tenant:
-            yield plan.Entry(
-                Purpose.TENANT, tenant, neutron.find_network(client, tenant)
-            )
+            yield plan.Entry(Purpose.TENANT, tenant, find(tenant))
         elif purposes - self.own_ports:
             for _, vif in _vifs(task, Purpose.TENANT):
                 yield plan.Entry(
@@ -356,10 +379,15 @@ def _undone(undo: Callable[[], object]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _client(task: Task) -> Iterator[neutron.Client]:
-    with ironic_neutron.get_client(
-        context=task.context, auth_from_config=True
-    ) as client:
-        yield client
+    try:
+        with ironic_neutron.get_client(
+            context=task.context, auth_from_config=True
+        ) as client:
+            yield client
+    except (sdk.SDKException, auth.ClientException) as exc:
+        raise exception.NeutronUnavailable(
+            answer=str(exc).rstrip('.')
+        ) from exc
 
 
 def _ask() -> readback.Ask | None:
@@ -416,6 +444,35 @@ def _vifs(task: Task, purpose: Purpose) -> list[tuple[Any, str]]:
         for one in (*task.ports, *task.portgroups)
         if one.internal_info.get(key)
     ]
+
+
+def _bonds(task: Task) -> tuple[wiring.Bond, ...]:
+    vifs = {one.uuid: vif for one, vif in _vifs(task, Purpose.TENANT)}
+    return tuple(
+        wiring.Bond(
+            one.name or one.uuid,
+            vifs.get(one.uuid, ''),
+            (one.address or '').lower(),
+            one.mode or '',
+            tuple(
+                port.address.lower()
+                for port in task.ports
+                if port.portgroup_id == one.id
+            ),
+            one.properties or {},
+        )
+        for one in task.portgroups
+    )
+
+
+def _subports(
+    client: neutron.Client, task: Task
+) -> tuple[wiring.Subport, ...]:
+    return tuple(
+        one
+        for _, vif in _vifs(task, Purpose.TENANT)
+        for one in neutron.subports(client, vif)
+    )
 
 
 def _links(task: Task, one: Any, needed: bool) -> list[wiring.Nic]:

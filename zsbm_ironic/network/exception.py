@@ -53,6 +53,17 @@ class PortNotBound(exception.FixSettings):
     }
 
 
+class NeutronUnavailable(exception.Retry):
+    """Neutron cannot be asked, or refuses."""
+
+    template = (
+        'Neutron cannot be asked for networks: {answer}. Check that it runs '
+        '(openstack network agent list) and the account in [neutron] of '
+        'ironic.conf, then try again.'
+    )
+    EXAMPLE = {'answer': 'Unable to establish connection to 192.0.2.9:9696'}
+
+
 class PortNotWired(exception.FixSettings):
     """No port of a node says which switch it is plugged into."""
 

@@ -6,6 +6,7 @@ see every network (in the conductor: that of [neutron]). Writes nothing.
 """
 
 import dataclasses
+import ipaddress
 from typing import Any
 
 from openstack import exceptions
@@ -31,6 +32,50 @@ def network_of_port(client: Client, port: str) -> wiring.Network | None:
     """Return the network that a port of Neutron is in; None: no such port."""
     found = client.find_port(port, ignore_missing=True)
     return found and _network(client, client.get_network(found.network_id))
+
+
+def subports(client: Client, vif: str) -> tuple[wiring.Subport, ...]:
+    """Return the VLANs of the trunk that a port of Neutron is the parent of.
+
+    :returns: empty: it is none, or there is no such port.
+    """
+    parent = client.find_port(vif, ignore_missing=True)
+    details = parent and parent.trunk_details
+    if not details:
+        return ()
+    return tuple(
+        _subport(client, parent.id, one) for one in details['sub_ports']
+    )
+
+
+def _subport(
+    client: Client, parent: str, said: dict[str, Any]
+) -> wiring.Subport:
+    port = client.get_port(said['port_id'])
+    return wiring.Subport(
+        parent,
+        port.id,
+        said['segmentation_id'],
+        port.mac_address,
+        _network(client, client.get_network(port.network_id)),
+        tuple(
+            _address(client.get_subnet(one['subnet_id']), one['ip_address'])
+            for one in port.fixed_ips
+        ),
+        port.binding_vnic_type or '',
+    )
+
+
+def _address(subnet: Any, address: str) -> wiring.Address:
+    return wiring.Address(
+        address,
+        ipaddress.ip_network(subnet.cidr).prefixlen,
+        subnet.id,
+        tuple(
+            (one['destination'], one['nexthop'])
+            for one in subnet.host_routes or ()
+        ),
+    )
 
 
 def _network(client: Client, found: Any) -> wiring.Network:

@@ -14,6 +14,8 @@ from zsbm_ironic.network.finding import Finding, Means, State
 
 # IEEE 802.1Q: 0 and 4095 are not for use.
 VLANS = range(1, 4095)
+# As Neutron calls a port that no host has.
+BAREMETAL = 'baremetal'
 # Networks that a server boots its ramdisk in.
 RAMDISK = frozenset(wiring.Purpose) - {wiring.Purpose.TENANT}
 
@@ -38,6 +40,8 @@ class Situation:
     :ivar node: name or UUID.
     :ivar nics: ports of the node.
     :ivar others: ports of other nodes.
+    :ivar bonds: portgroups of the node.
+    :ivar subports: of trunks that its ports of Neutron are parents of.
     :ivar agents: of the node, and of hosts.
     :ivar ranges: None: Neutron does not tell.
     :ivar chassis_of: hosts that have ports of a network, by its id.
@@ -49,6 +53,8 @@ class Situation:
     nics: tuple[wiring.Nic, ...]
     entries: tuple[Entry, ...]
     others: tuple[wiring.Nic, ...] = ()
+    bonds: tuple[wiring.Bond, ...] = ()
+    subports: tuple[wiring.Subport, ...] = ()
     agents: tuple[wiring.Agent, ...] = ()
     ranges: tuple[wiring.VlanRange, ...] | None = None
     chassis_of: Mapping[str, frozenset[str]] = dataclasses.field(
@@ -64,12 +70,14 @@ def judge(situation: Situation) -> list[Finding]:
         *_ports(situation),
         *_links(situation),
         *_shared_places(situation),
+        *_bonds(situation),
         *_agents(situation),
         *(
             one
             for entry in situation.entries
             for one in _network(situation, entry)
         ),
+        *_trunks(situation),
     ]
 
 
@@ -130,6 +138,84 @@ def _shared_places(situation: Situation) -> Iterator[Finding]:
                 f'node {other.node}',
                 'Correct local_link_connection of whichever is wrong: '
                 f'openstack baremetal port show {other.uuid}.',
+            )
+
+
+def _bonds(situation: Situation) -> Iterator[Finding]:
+    for bond in situation.bonds:
+        nics = [nic for nic in situation.nics if nic.address in bond.members]
+        networks = {nic.physical_network for nic in nics}
+        switches = {nic.switch for nic in nics if nic.switch}
+        if len(networks) > 1:
+            yield _wrong(
+                'bond',
+                bond.name,
+                'its ports are on different physical networks: '
+                + ', '.join(sorted(name or 'none' for name in networks)),
+                _set_physical(nics[0], 'NAME'),
+            )
+        elif len(nics) < 2:
+            yield Finding(
+                'bond',
+                State.UNKNOWN,
+                Means.PLAN,
+                bond.name,
+                f'this portgroup has {len(nics)} ports',
+                'openstack baremetal port set --port-group '
+                f'{bond.name} PORT, for each of its cables.',
+            )
+        elif bond.mode == '802.3ad' and len(switches) > 1:
+            yield Finding(
+                'bond',
+                State.UNKNOWN,
+                Means.PLAN,
+                bond.name,
+                f'LACP with {len(switches)} switches: '
+                + ', '.join(sorted(switches)),
+                'They have to be one for it (MLAG, stacking); where they are '
+                'not: openstack baremetal port group set --mode '
+                f'active-backup {bond.name}.',
+            )
+        else:
+            yield _ok('bond', bond.name, f'{bond.mode} of {len(nics)} ports')
+
+
+def _trunks(situation: Situation) -> Iterator[Finding]:
+    physical = {nic.physical_network for nic in situation.nics if nic.boots}
+    for one in situation.subports:
+        wanted = next(
+            filter(None, map(one.network.vlan_on, sorted(physical))), None
+        )
+        if wanted is None:
+            yield _wrong(
+                'trunk-vlan',
+                one.network.name,
+                f'is VLAN {one.number} of a trunk, and has no VLAN at the '
+                f'switch: it is {_described(one.network)}',
+                'Take a network of type vlan for the subport.',
+            )
+        elif wanted != one.number:
+            yield _wrong(
+                'trunk-vlan',
+                one.network.name,
+                f'is VLAN {one.number} of a trunk, and VLAN {wanted} at the '
+                'switch, which does not translate',
+                'openstack network trunk set TRUNK --subport '
+                f'port={one.vif},segmentation-type=inherit, once it is unset.',
+            )
+        elif one.vnic_type != BAREMETAL:
+            yield Finding(
+                'trunk-port',
+                State.UNKNOWN,
+                Means.PLAN,
+                one.network.name,
+                f'port {one.vif} of a trunk has vnic_type {one.vnic_type}: '
+                'OVN looks for it on a host, and no VM reaches it',
+                f'openstack port set --vnic-type {BAREMETAL} {one.vif}.',
+            )
+        else:
+            yield _ok(
+                'trunk-vlan', one.network.name, f'VLAN {one.number} of a trunk'
             )
 
 

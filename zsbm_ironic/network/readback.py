@@ -37,10 +37,12 @@ class Expected:
 
     :ivar network: that the server is in now; None: in none yet, or it is not
         to be looked at.
+    :ivar tagged: VLANs that pass beside it, of a trunk.
     """
 
     nic: wiring.Nic
     network: wiring.Network | None = None
+    tagged: frozenset[int] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,17 +116,20 @@ def _allowed(
             f'{nic.place} is not in ngs_allowed_ports of {switch.file}',
             'Add it there and where Neutron has it.',
         )
+    if network is None or vlans is None:
+        return
     # A flat network is the VLAN 1 of networking-generic-switch.
-    wanted = network and (network.vlan_on(nic.physical_network) or 1)
-    if network and vlans is not None and str(wanted) not in vlans:
-        yield _wrong(
-            'switch-allows',
-            network.name,
-            f'its VLAN {wanted} is not in ngs_allowed_vlans of switch '
-            f'{nic.switch}, {switch.file}',
-            'Add it there and where Neutron has it, or take a network with '
-            'another VLAN.',
-        )
+    native = network.vlan_on(nic.physical_network) or 1
+    for vlan in sorted({native, *expected.tagged}):
+        if str(vlan) not in vlans:
+            yield _wrong(
+                'switch-allows',
+                nic.address if vlan != native else network.name,
+                f'VLAN {vlan} is not in ngs_allowed_vlans of switch '
+                f'{nic.switch}, {switch.file}',
+                'Add it there and where Neutron has it, or take a network '
+                'with another VLAN.',
+            )
 
 
 def _port(expected: Expected, switch: base.Switch) -> Iterator[Finding]:
@@ -157,6 +162,16 @@ def _port(expected: Expected, switch: base.Switch) -> Iterator[Finding]:
             else 'See why the switch does not do what Neutron told it.',
         )
     yield from _vlan(nic, network, state)
+    missing = sorted(
+        vlan for vlan in expected.tagged if not state.carries(vlan)
+    )
+    if missing:
+        yield _wrong(
+            'trunk-vlan',
+            nic.address,
+            f'{nic.place} does not carry VLAN ' + ', '.join(map(str, missing)),
+            'The switch did not do what Neutron told it: its log says so.',
+        )
     if network.mtu and state.mtu and state.mtu < network.mtu:
         yield _wrong(
             'mtu',

@@ -7,6 +7,8 @@ Ironic's ports.
 
 import dataclasses
 import enum
+from collections.abc import Mapping
+from typing import Any
 
 # Network types of Neutron that end at a VLAN tag of a switch port, and those
 # that have to be led into one.
@@ -122,6 +124,61 @@ class Network:
             ):
                 return segment.number
         return None
+
+
+@dataclasses.dataclass(frozen=True)
+class Bond:
+    """A portgroup of a server.
+
+    :ivar name: or its UUID.
+    :ivar vif: id of the port of Neutron that it has; empty: none.
+    :ivar address: its MAC address; empty: it says none.
+    :ivar mode: as 802.3ad or active-backup.
+    :ivar members: MAC addresses of its ports.
+    :ivar properties: options of the Linux driver, as miimon.
+    """
+
+    name: str
+    vif: str
+    address: str
+    mode: str
+    members: tuple[str, ...]
+    properties: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Address:
+    """One address of a port, with what its subnet says.
+
+    :ivar prefix: length of the network's prefix, in bits.
+    :ivar routes: destination in CIDR notation and next hop of each.
+    """
+
+    address: str
+    prefix: int
+    subnet: str
+    routes: tuple[tuple[str, str], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Subport:
+    """A subport of a trunk.
+
+    :ivar parent: id of Neutron's port that the trunk is of.
+    :ivar vif: id of the subport.
+    :ivar number: the VLAN.
+    :ivar mac: MAC address that Neutron gave it.
+    :ivar network: that it is in.
+    :ivar vnic_type: what Neutron takes it for, as `baremetal`.
+    """
+
+    parent: str
+    vif: str
+    number: int
+    mac: str
+    network: Network
+    addresses: tuple[Address, ...] = ()
+    vnic_type: str = 'baremetal'
 
 
 @dataclasses.dataclass(frozen=True)

@@ -79,6 +79,51 @@ class Reading(NeutronCase):
         self.server.data['networks']['twin'] = twin
         self.assertIsNone(neutron.find_network(self.client, 'provisioning'))
 
+    def test_trunk_with_one_subport(self):
+        self.assertEqual((), neutron.subports(self.client, 'none'))
+        ports = self.server.data['ports']
+        ports['vif-1'] = {'id': 'vif-1', 'network_id': self.server.network}
+        self.assertEqual((), neutron.subports(self.client, 'vif-1'))
+        ports['vif-1']['trunk_details'] = {
+            'trunk_id': 'trunk',
+            'sub_ports': [
+                {
+                    'port_id': 'vif-2',
+                    'segmentation_type': 'vlan',
+                    'segmentation_id': 100,
+                    'mac_address': '52:54:00:00:00:02',
+                }
+            ],
+        }
+        subnet = self.server.subnet
+        subnet['host_routes'] = [
+            {'destination': '203.0.113.0/24', 'nexthop': '198.51.100.9'}
+        ]
+        ports['vif-2'] = {
+            'id': 'vif-2',
+            'network_id': self.server.network,
+            'mac_address': '52:54:00:00:00:02',
+            'binding:vnic_type': 'baremetal',
+            'fixed_ips': [
+                {'subnet_id': subnet['id'], 'ip_address': '198.51.100.7'}
+            ],
+        }
+        (found,) = neutron.subports(self.client, 'vif-1')
+        self.assertEqual(('vif-1', 'vif-2'), (found.parent, found.vif))
+        self.assertEqual(100, found.number)
+        self.assertEqual(100, found.network.vlan_on('physnet1'))
+        self.assertEqual(
+            (
+                wiring.Address(
+                    '198.51.100.7',
+                    24,
+                    subnet['id'],
+                    (('203.0.113.0/24', '198.51.100.9'),),
+                ),
+            ),
+            found.addresses,
+        )
+
     def test_agents_of_hosts_and_of_one_node(self):
         said = (
             ('Baremetal Node', 'node-1', False, {}),

@@ -208,3 +208,58 @@ class PlanTest(base.BaseTestCase):
         )
         self.assertTrue(text.startswith(f'{NIC.address}: '), text)
         self.assertTrue(text.endswith('.'), text)
+
+
+class BondAndTrunkTest(PlanTest):
+    SECOND = dataclasses.replace(
+        NIC, address='52:54:00:00:00:02', uuid='second', port_id='swp2'
+    )
+
+    def bond(self, mode='802.3ad', members=2, **changes):
+        second = dataclasses.replace(self.SECOND, **changes)
+        macs = (NIC.address, second.address)[:members]
+        return {
+            'nics': (NIC, second),
+            'bonds': (wiring.Bond('pg', 'vif', '', mode, macs),),
+        }
+
+    def test_bond(self):
+        self.assertIn('bond', self.told(State.OK, **self.bond()))
+
+    def test_bond_over_two_physical_networks(self):
+        found = self.told(**self.bond(physical_network='physnet2'))
+        self.assertIn('physnet1, physnet2', found['bond'].detail)
+
+    def test_bond_of_one(self):
+        self.only('bond', State.UNKNOWN, **self.bond(members=1))
+
+    def test_lacp_with_two_switches_is_for_a_person_to_judge(self):
+        two = {'switch': 'tor-2'}
+        found = self.only('bond', State.UNKNOWN, **self.bond(**two))
+        self.assertIn('tor, tor-2', found.detail)
+        self.assertIn(
+            'bond', self.told(State.OK, **self.bond('active-backup', **two))
+        )
+
+    def trunk(self, number=200, network=TENANT, vnic_type='baremetal'):
+        one = wiring.Subport(
+            'vif', 'vif-2', number, 'mac', network, (), vnic_type
+        )
+        return {'subports': (one,)}
+
+    def test_trunk(self):
+        self.assertIn('trunk-vlan', self.told(State.OK, **self.trunk()))
+
+    def test_trunk_that_the_switch_would_have_to_translate(self):
+        found = self.only('trunk-vlan', **self.trunk(42))
+        self.assertIn('VLAN 42 of a trunk, and VLAN 200', found.detail)
+        self.assertIn('inherit', found.remedy)
+
+    def test_trunk_to_an_overlay(self):
+        self.only('trunk-vlan', **self.trunk(7, OVERLAY))
+
+    def test_subport_that_ovn_looks_for_on_a_host(self):
+        found = self.only(
+            'trunk-port', State.UNKNOWN, **self.trunk(vnic_type='normal')
+        )
+        self.assertIn('--vnic-type baremetal vif-2', found.remedy)

@@ -6,11 +6,14 @@ on the switch, and brings it to where Nova finds it.
 """
 
 import openstack
+from openstack import exceptions, utils
 
 from zsbm_ironic.lab import machines
 from zsbm_ironic.lab.cloud import fabric, world
 
 STATE_S = 1500
+# nova-compute tells Placement in its own time.
+OFFERED_S = 120
 
 
 def make_available(
@@ -38,6 +41,29 @@ def make_available(
         [node.id], 'available', timeout=STATE_S
     )
     return str(node.id)
+
+
+def wait_until_offered(
+    cloud: openstack.connection.Connection, uuid: str
+) -> None:
+    """Return once Nova would give away a server that is available.
+
+    :param cloud: of an administrator with a project, see `world.connect`.
+    :param uuid: of its node.
+    :raises ResourceTimeout: Placement does not know it as free.
+    """
+    for _ in utils.iterate_timeout(
+        OFFERED_S, f'Placement does not offer {uuid}', wait=1
+    ):
+        try:
+            found = list(cloud.placement.resource_provider_inventories(uuid))
+        except exceptions.NotFoundException:
+            continue
+        if any(
+            one.resource_class == world.RESOURCE and one.reserved < one.total
+            for one in found
+        ):
+            return
 
 
 def make_manageable(

@@ -51,6 +51,8 @@ PROVISIONING_POOL = ('198.51.100.150', '198.51.100.199')
 # Of servers, and the flavour that asks for one of them. It asks for no VCPU,
 # of which a host of VMs alone has any; that of VMs asks for nothing else.
 RESOURCE_CLASS = 'baremetal'
+# As Placement has it.
+RESOURCE = f'CUSTOM_{RESOURCE_CLASS.upper()}'
 METAL = 'metal'
 SMALL = 'small'
 IMAGE = 'debian'
@@ -312,7 +314,7 @@ def make_offer(
         cloud.compute.create_flavor_extra_specs(
             flavor,
             {
-                f'resources:CUSTOM_{RESOURCE_CLASS.upper()}': '1',
+                f'resources:{RESOURCE}': '1',
                 'resources:DISK_GB': '0',
                 'resources:MEMORY_MB': '0',
                 'resources:VCPU': '0',
