@@ -2,7 +2,7 @@
 """Network interfaces zsbm-flat and zsbm-vpc in a real Ironic.
 
 Neutron is a stand-in (see neutron_server) that binds ports as it is told to;
-with the real one it is `tests.e2e.test_cloud`.
+with the real one it is `tests.e2e.cloud`.
 """
 
 import json

@@ -5,7 +5,7 @@ checks
     A row for each part of the sample but those below.
 functional
     A row for each module in tests/functional, without test_.
-the name of a module in tests/e2e, without test_
+the name of a module in tests/e2e, without test_, or of a folder in it
     A row for each test in it, without test_: the test
     tests.e2e.test_faults.FaultsTest.test_disk_full is the row
     faults/disk_full.
@@ -66,8 +66,10 @@ def of_test(test_id: str) -> Row:
     """Return the row of one end-to-end test."""
     plain = test_id.split('[')[0]
     module, _class, method = plain.rsplit('.', 2)
+    # tests, e2e, then a module or a folder of modules.
+    group = module.split('.')[2]
     return _row_of_tests(
-        module.rsplit('.', 1)[-1].removeprefix('test_'),
+        group.removeprefix('test_'),
         method.removeprefix('test_'),
         E2E,
         rf'^{re.escape(plain)}(\[|$)',
@@ -108,7 +110,8 @@ def every() -> list[Row]:
 
 
 def _modules(folder: str) -> list[pathlib.Path]:
-    return sorted((checks.TOP / folder).glob('test_*.py'))
+    top = checks.TOP / folder
+    return sorted([*top.glob('test_*.py'), *top.glob('*/test_*.py')])
 
 
 def tests_in(path: pathlib.Path) -> list[str]:

@@ -238,3 +238,12 @@ def rewrite_config_drive(
     configdrive_utils.regenerate_iso(
         source, str(target), dict(files), node_uuid=node_uuid
     )
+
+
+def vlan_of_purpose(interface: Any, task: Any, purpose: str) -> Any:
+    """Return the SwitchPortConfig of a purpose, None where none is set.
+
+    :param interface: IronicNetworking.
+    :raises InvalidParameterValue: it cannot be read.
+    """
+    return interface._get_switch_port_config(task, purpose)

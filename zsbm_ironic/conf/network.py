@@ -7,7 +7,8 @@ Read by the conductor each time that it is used.
 from oslo_config import cfg
 
 GROUP = cfg.OptGroup(
-    name='zsbm_network', title='Network interfaces zsbm-flat and zsbm-vpc'
+    name='zsbm_network',
+    title='Network interfaces zsbm-flat, zsbm-vpc and zsbm-vlan',
 )
 
 OPTS = [

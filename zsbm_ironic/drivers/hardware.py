@@ -18,7 +18,7 @@ from ironic.drivers.modules.redfish import inspect as redfish_inspect
 from ironic.drivers.modules.redfish import raid as redfish_raid
 
 from zsbm_ironic.drivers import boot, deploy, management, power, vendor
-from zsbm_ironic.network import flat, vpc
+from zsbm_ironic.network import flat, vlan, vpc
 
 Interfaces = list[type]
 
@@ -58,6 +58,7 @@ class ZsbmHardware(generic.GenericHardware):
         return [
             flat.ZsbmFlatNetwork,
             vpc.ZsbmVpcNetwork,
+            vlan.ZsbmVlanNetwork,
             *super().supported_network_interfaces,
         ]
 

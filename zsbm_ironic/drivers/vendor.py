@@ -84,9 +84,9 @@ class ZsbmVendor(base.VendorInterface):
         if not isinstance(interface, checked.Checked):
             raise ironic_exception.InvalidParameterValue(
                 f'Node {task.node.name or task.node.uuid} has network '
-                f'interface {task.node.network_interface}; zsbm-flat and '
-                'zsbm-vpc check. Set one: openstack baremetal node set '
-                '--network-interface'
+                f'interface {task.node.network_interface}; zsbm-flat, '
+                'zsbm-vpc and zsbm-vlan check. Set one: openstack baremetal '
+                'node set --network-interface'
             )
         return {
             'findings': [

@@ -7,8 +7,8 @@ wiring
     Ports, networks, segments and agents as values.
 neutron
     Reads them by Neutron's API.
-plan
-    Holds them against each other, before anything is touched.
+plan, vlans
+    Hold them against each other, before anything is touched.
 sight
     Holds what the server itself saw against them: links, LLDP, packet sizes.
 switches
@@ -17,7 +17,14 @@ readback
     Holds its answers against them.
 binding
     Waits until Neutron has bound a port, or says why it has not.
-checked, flat, vpc
-    Ironic's network interfaces `zsbm-flat` and `zsbm-vpc`: upstream's, with
-    all of this around each change. Only these import ironic.
+metadata
+    Has the OS of a server told of its bonds and trunks.
+checked
+    All of this around each change of upstream's network interfaces.
+by_neutron, flat, vpc
+    Ironic's network interfaces `zsbm-flat` and `zsbm-vpc`.
+vlan
+    `zsbm-vlan`, by ironic-networking and without Neutron.
+
+Only checked and those after it import ironic.
 """

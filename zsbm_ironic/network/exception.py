@@ -5,6 +5,7 @@
 
     ZsbmError
     |-- Retry
+    |   |-- NeutronUnavailable
     |   `-- SwitchUnreachable, SwitchSilent, SwitchHungUp
     |-- FixSettings
     |   |-- NetworkWrong, PortNotBound, PortNotWired

@@ -16,46 +16,43 @@ from typing import Any
 from ironic.common import neutron as ironic_neutron
 from ironic.drivers.modules.network import flat
 
-from zsbm_ironic.network import checked
-from zsbm_ironic.network.wiring import Purpose
+from zsbm_ironic.network import by_neutron
+from zsbm_ironic.network.checked import Purpose, Task
 
 
-class ZsbmFlatNetwork(checked.Checked, flat.FlatNetwork):
+class ZsbmFlatNetwork(by_neutron.ByNeutron, flat.FlatNetwork):
     """One network for all; a switch need not be configured for it."""
 
     needs_link = False
     own_ports = frozenset({Purpose.CLEANING, Purpose.INSPECTION})
 
-    def configure_tenant_networks(self, task: checked.Task) -> None:
+    def configure_tenant_networks(self, task: Task) -> None:
         """Put the node into the network of its user; wait until it is."""
         _tell_places(task)
         super().configure_tenant_networks(task)
 
     def _enter(
         self,
-        task: checked.Task,
+        task: Task,
         purpose: Purpose,
-        enter: Callable[[checked.Task], Any],
+        enter: Callable[[Task], Any],
     ) -> Any:
         if purpose not in self.own_ports:
             _tell_places(task)
         return super()._enter(task, purpose, enter)
 
 
-def _tell_places(task: checked.Task) -> None:
+def _tell_places(task: Task) -> None:
     """Tell Neutron where each port of the user is plugged in, if it is said.
 
     Before upstream tells it the host, which is when it binds.
     """
-    for port in task.ports:
-        vif = port.internal_info.get('tenant_vif_port_id')
-        if vif and port.local_link_connection:
+    for one in (*task.ports, *task.portgroups):
+        vif = one.internal_info.get('tenant_vif_port_id')
+        places = by_neutron.places_of(task, one)
+        if vif and places:
             ironic_neutron.update_neutron_port(
                 task.context,
                 vif,
-                {
-                    'binding:profile': {
-                        'local_link_information': [port.local_link_connection]
-                    }
-                },
+                {'binding:profile': {'local_link_information': places}},
             )

@@ -67,10 +67,7 @@ class Situation:
 def judge(situation: Situation) -> list[Finding]:
     """Return what was looked at, ports first."""
     return [
-        *_ports(situation),
-        *_links(situation),
-        *_shared_places(situation),
-        *_bonds(situation),
+        *judge_ports(situation),
         *_agents(situation),
         *(
             one
@@ -78,6 +75,16 @@ def judge(situation: Situation) -> list[Finding]:
             for one in _network(situation, entry)
         ),
         *_trunks(situation),
+    ]
+
+
+def judge_ports(situation: Situation) -> list[Finding]:
+    """Return what can be said of cables, whoever makes the networks."""
+    return [
+        *_ports(situation),
+        *_links(situation),
+        *_shared_places(situation),
+        *_bonds(situation),
     ]
 
 
@@ -113,8 +120,8 @@ def _links(situation: Situation) -> Iterator[Finding]:
             State.WRONG if situation.needs_link else State.UNKNOWN,
             Means.PLAN,
             nic.address,
-            f'local_link_connection has no {missing}, so Neutron configures '
-            'no switch for it',
+            f'local_link_connection has no {missing}, so no switch is '
+            'configured for it',
             f'openstack baremetal port set {nic.uuid} '
             '--local-link-connection switch_info=SWITCH '
             '--local-link-connection port_id=PORT'

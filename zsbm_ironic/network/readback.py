@@ -96,7 +96,7 @@ def look(expected: Iterable[Expected], ask: Ask) -> list[Finding]:
                     'switch',
                     some[0].nic.switch,
                     str(exc).rstrip('.'),
-                    'What keeps us from asking it keeps Neutron from '
+                    'What keeps us from asking it keeps others from '
                     'configuring it.',
                 )
             )
@@ -146,7 +146,7 @@ def _port(expected: Expected, switch: base.Switch) -> Iterator[Finding]:
         yield from _elsewhere(nic, switch)
         return
     yield from _elsewhere(nic, switch)
-    if network is None:
+    if network is None and not expected.tagged:
         yield _ok('switch-port', nic, f'{nic.place} is there')
         return
     if state.admin_up is False or state.up is False:
@@ -161,7 +161,8 @@ def _port(expected: Expected, switch: base.Switch) -> Iterator[Finding]:
             if state.admin_up
             else 'See why the switch does not do what Neutron told it.',
         )
-    yield from _vlan(nic, network, state)
+    if network:
+        yield from _vlan(nic, network, state)
     missing = sorted(
         vlan for vlan in expected.tagged if not state.carries(vlan)
     )
@@ -172,7 +173,7 @@ def _port(expected: Expected, switch: base.Switch) -> Iterator[Finding]:
             f'{nic.place} does not carry VLAN ' + ', '.join(map(str, missing)),
             'The switch did not do what Neutron told it: its log says so.',
         )
-    if network.mtu and state.mtu and state.mtu < network.mtu:
+    if network and network.mtu and state.mtu and state.mtu < network.mtu:
         yield _wrong(
             'mtu',
             nic.address,

@@ -7,8 +7,8 @@ network for each purpose, and the switch moves the port between them.
 
 from ironic.drivers.modules.network import neutron
 
-from zsbm_ironic.network import checked
+from zsbm_ironic.network import by_neutron
 
 
-class ZsbmVpcNetwork(checked.Checked, neutron.NeutronNetwork):
+class ZsbmVpcNetwork(by_neutron.ByNeutron, neutron.NeutronNetwork):
     """Each network is entered by a port of Neutron that a switch follows."""

@@ -25,7 +25,7 @@ class NetworkCheck(command.Lister):
     Holds the settings of Ironic and Neutron against each other and, where the
     conductor may ask them, against what switches answer. Ends with status 1
     when something is wrong. The node has to use the vendor interface zsbm and
-    a network interface zsbm-flat or zsbm-vpc.
+    a network interface zsbm-flat, zsbm-vpc or zsbm-vlan.
     """
 
     _wrong = False

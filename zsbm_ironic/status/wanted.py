@@ -33,6 +33,8 @@ INTERFACES = (
 )
 
 SERIAL_CONSOLE = 'ipmitool-socat'
+# Of ours, the network interface that works by ironic-networking.
+WITHOUT_NEUTRON = 'zsbm-vlan'
 
 # Upstream's interfaces that a `zsbm` node uses, as far as the host can load
 # them.
@@ -97,16 +99,20 @@ def interfaces(conf: cfg.ConfigOpts, interface: str) -> list[str] | None:
     if present is None:
         return None
     kept = [name for name in present if loadable(name)]
-    if interface == 'network' and not uses_neutron(conf):
-        return kept
-    return _with(kept, wanted_interfaces(interface))
+    wanted = wanted_interfaces(interface)
+    if interface == 'network':
+        wanted = tuple(name for name in wanted if _makes_networks(conf, name))
+    return _with(kept, wanted)
 
 
-def uses_neutron(conf: cfg.ConfigOpts) -> bool:
-    """Say whether servers get their networks from Neutron."""
-    return bool(
-        conf.neutron.cleaning_network or conf.neutron.provisioning_network
+def _makes_networks(conf: cfg.ConfigOpts, interface: str) -> bool:
+    """Say whether what a network interface works by is configured."""
+    group = (
+        conf.ironic_networking
+        if interface == WITHOUT_NEUTRON
+        else conf.neutron
     )
+    return bool(group.cleaning_network or group.provisioning_network)
 
 
 def console_ports(conf: cfg.ConfigOpts) -> str:

@@ -13,6 +13,10 @@ class RowsTest(testtools.TestCase):
         row = rows.of_test('tests.e2e.test_faults.FaultsTest.test_bmc_off')
         self.assertEqual('faults/bmc_off', row.title)
 
+    def test_modules_of_a_folder_are_one_group(self) -> None:
+        row = rows.of_test('tests.e2e.cloud.test_links.LinksTest.test_bond')
+        self.assertEqual('cloud/bond', row.title)
+
     def test_group_chooses_all_its_rows(self) -> None:
         some = [
             rows.of_test('tests.e2e.test_faults.FaultsTest.test_bmc_off'),

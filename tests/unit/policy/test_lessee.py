@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The policy sample for lessees, as ironic's rules and oslo.policy read it.
 
-With a real Keystone it is `tests.e2e.test_cloud`.
+With a real Keystone it is `tests.e2e.cloud`.
 """
 
 import pathlib

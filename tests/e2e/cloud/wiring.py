@@ -3,7 +3,7 @@
 
 import contextlib
 
-from tests.e2e import cloud_case
+from tests.e2e.cloud import case
 from zsbm_ironic.lab import bench, demo
 from zsbm_ironic.lab.cloud import fabric, servers
 
@@ -11,7 +11,7 @@ from zsbm_ironic.lab.cloud import fabric, servers
 INSPECTED_S = 1200
 
 
-class WiringTest(cloud_case.CloudTest):
+class WiringTest(case.CloudTest):
     """A server that is enrolled as it is plugged in."""
 
     def setUp(self):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tests of the cloud stand on: servers and VMs, asked for by a member."""
 
+import pathlib
 import re
 import secrets
 import signal
@@ -12,12 +13,24 @@ from zsbm_ironic.lab import bench, demo, layout, lifecycle, network
 from zsbm_ironic.lab.cloud import cloud, fabric, servers, world
 
 STATE = '/var/lib/zsbm-lab-cloud'
+PLAN = lifecycle.Plan(
+    cloud=True,
+    machines_file=str(pathlib.Path(__file__).with_name('machines.toml')),
+    raw_images=False,
+)
 ACTIVE_S = 1500
 SSH_S = 600
 HEARD_S = 20
 # Names that a member gives, with the flavour of each.
 SERVER, VM = 'web-1', 'vm-1'
 FLAVORS = {SERVER: world.METAL, VM: world.SMALL}
+# Other computers: of the flat network; of a VPC; one in the VLAN of the other
+# VPC with an address of the first.
+NEIGHBOUR = f'{layout.NAMESPACE}-flat'
+NEAR = f'{layout.NAMESPACE}-near'
+STRANGER = f'{layout.NAMESPACE}-far'
+ADDRESS, NEAR_ADDRESS = '203.0.113.250', '10.0.1.250'
+STRANGER_ADDRESS = '10.0.1.251'
 # Far more than a frame has.
 FILE_BYTES = 4 << 20
 CAPTURED = re.compile(r'^(\d+) packets? captured', re.M)
@@ -26,7 +39,7 @@ CAPTURED = re.compile(r'^(\d+) packets? captured', re.M)
 class CloudTest(base.LabTest):
     """A cloud that is up, without servers of members."""
 
-    plan = lifecycle.Plan(cloud=True, raw_images=False)
+    plan = PLAN
     state = STATE
 
     @classmethod
@@ -51,6 +64,14 @@ class CloudTest(base.LabTest):
     def as_(self, name, function):
         """Call a function with the connection of one of clouds.yaml."""
         return network.call(lambda: function(world.connect(self.site, name)))
+
+    def join(self, space, vlan, address):
+        """Put another computer into a VLAN; return its namespace."""
+        fabric.join(self.tor, space, vlan, f'{address}/24')
+        return space
+
+    def join_flat(self):
+        return self.join(NEIGHBOUR, fabric.FLAT_VLAN, ADDRESS)
 
     def make_available(self):
         """Bring the machine to where Nova finds it; return its node's UUID."""
