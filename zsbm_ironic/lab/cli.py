@@ -88,6 +88,17 @@ def _parser() -> argparse.ArgumentParser:
         action='store_true',
         help='as --cloud, with tunnels (Geneve) as the networks of members',
     )
+    up.add_argument(
+        '--neutron-dhcp',
+        action='store_true',
+        help='as --cloud, with the DHCP of Neutron for the ramdisk as well',
+    )
+    up.add_argument(
+        '--switch',
+        action='store_true',
+        help='machines behind a switch that ironic-networking configures, '
+        'without Neutron',
+    )
     down = _verb(verbs, 'down', _down, 'stop everything of the lab')
     down.add_argument(
         '--wipe',
@@ -154,8 +165,12 @@ def _up(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
             machines_file=str(machines.resolve()) if machines else None,
             conductors=arguments.conductors,
             second_group=arguments.second_group,
-            cloud=arguments.cloud or arguments.overlay,
+            cloud=arguments.cloud
+            or arguments.overlay
+            or arguments.neutron_dhcp,
             overlay=arguments.overlay,
+            neutron_dhcp=arguments.neutron_dhcp,
+            switch=arguments.switch,
         )
     )
     lab.report.say('The lab is up. Go on with: zsbm-lab demo | shell | status')

@@ -29,6 +29,7 @@ from zsbm_ironic.lab import (
     network,
     relay,
     stock,
+    wired,
 )
 from zsbm_ironic.lab import exception as lab_exception
 from zsbm_ironic.lab.cloud import cloud, metal, world
@@ -50,6 +51,9 @@ class Plan:
         deploy server.
     :ivar cloud: with all other services of a small OpenStack.
     :ivar overlay: in that, networks of members are tunnels, not VLANs.
+    :ivar neutron_dhcp: in that, Neutron's DHCP serves the ramdisk too.
+    :ivar switch: machines are behind a switch, which ironic-networking
+        configures.
     :ivar raw_images: the conductor unpacks an image, as Ironic does by
         default; else the ramdisk does, and a tenth of the bytes go through
         the emulated NIC of a machine.
@@ -62,16 +66,32 @@ class Plan:
     second_group: str = ''
     cloud: bool = False
     overlay: bool = False
+    neutron_dhcp: bool = False
+    switch: bool = False
     raw_images: bool = True
+
+    @property
+    def has_switch(self) -> bool:
+        """Whether machines are plugged into a switch in user space."""
+        return self.cloud or self.switch
 
     def __post_init__(self) -> None:
         if self.cloud and (self.conductors > 1 or self.stack == 'stock'):
             raise lab_exception.LabSettingInvalid(
                 where='--cloud', what='it has one conductor, of stack zsbm'
             )
-        if self.overlay and not self.cloud:
+        for name in ('overlay', 'neutron_dhcp'):
+            if getattr(self, name) and not self.cloud:
+                raise lab_exception.LabSettingInvalid(
+                    where=f'--{name.replace("_", "-")}',
+                    what='it needs --cloud',
+                )
+        if self.switch and (
+            self.cloud or self.conductors > 1 or self.stack == 'stock'
+        ):
             raise lab_exception.LabSettingInvalid(
-                where='--overlay', what='it needs --cloud'
+                where='--switch',
+                what='it has one conductor, of stack zsbm, and no cloud',
             )
         if self.second_group and self.conductors < 2:
             raise lab_exception.LabSettingInvalid(
@@ -195,7 +215,7 @@ class Lab:
                     machine,
                     self.folders,
                     self.cache(),
-                    whole_frames=plan.cloud,
+                    whole_frames=plan.has_switch,
                 )
             )
         if any(nic.relayed for one in declared for nic in one.nics):
@@ -216,16 +236,23 @@ class Lab:
             options = ironic.merge(
                 options, netboot.settings(conductor, built.loaders)
             )
+        taps = [
+            nic.tap
+            for machine in self.declared()
+            for nic in machine.nics
+            if not nic.relayed
+        ]
+        tor = wired.switch(self.folders.state)
+        if plan.switch:
+            wired.up(tor, self._start, self.report, taps)
+            options = ironic.merge(options, wired.settings(tor))
         if plan.cloud:
             site = cloud.site_of(
-                self.folders.state, self.cache(), overlay=plan.overlay
+                self.folders.state,
+                self.cache(),
+                overlay=plan.overlay,
+                neutron_dhcp=plan.neutron_dhcp,
             )
-            taps = [
-                nic.tap
-                for machine in self.declared()
-                for nic in machine.nics
-                if not nic.relayed
-            ]
             cloud.up(site, self._start, self.report, taps)
             metal.prepare(site)
             options = ironic.merge(options, metal.settings(site))
@@ -235,6 +262,8 @@ class Lab:
                 ironic.make_database(conductor)
         for service in self._boot_services(plan, conductor):
             self._start(service)
+        if plan.switch:
+            self._start(wired.service(tor, conductor))
         if plan.cloud:
             self._start(metal.process_of(conductor))
             cloud.up_computes(
@@ -289,7 +318,7 @@ class Lab:
             relay.connect()
         for machine in declared:
             network.add_bmc(machine.bmc_address)
-        usual = '' if plan.cloud else layout.BRIDGE
+        usual = '' if plan.has_switch else layout.BRIDGE
         for nic in nics:
             network.add_tap(
                 nic.tap,

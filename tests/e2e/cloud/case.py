@@ -51,6 +51,7 @@ class CloudTest(base.LabTest):
             cls.lab.folders.state,
             cls.lab.cache(),
             overlay=cls.plan.overlay,
+            neutron_dhcp=cls.plan.neutron_dhcp,
         )
         cls.tor = fabric.switch(cls.lab.folders.state / 'cloud')
         cls.machine = demo.find(cls.lab.declared(), 'metal-uefi')

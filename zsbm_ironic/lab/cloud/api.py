@@ -29,12 +29,14 @@ class Site:
     :ivar programs: where the services are installed.
     :ivar passwords: by account.
     :ivar overlay: networks of members are tunnels, not VLANs.
+    :ivar neutron_dhcp: Neutron's DHCP serves the ramdisk as well.
     """
 
     state: pathlib.Path
     programs: environment.Environment
     passwords: Mapping[str, str]
     overlay: bool = False
+    neutron_dhcp: bool = False
 
     @property
     def vm_host(self) -> fabric.OpenVSwitch:

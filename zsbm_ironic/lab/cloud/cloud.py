@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Callable, Sequence
 
 from zsbm_ironic.common import artifacts, progress
-from zsbm_ironic.lab import cluster, daemon, layout, network
+from zsbm_ironic.lab import cluster, daemon, layout, network, relay
 from zsbm_ironic.lab.cloud import (
     api,
     environment,
@@ -35,10 +35,11 @@ def site_of(
     cache: artifacts.Artifacts,
     *,
     overlay: bool = False,
+    neutron_dhcp: bool = False,
 ) -> api.Site:
     """Return what all services know, installed and with passwords.
 
-    :param overlay: see `api.Site`.
+    :param overlay: see `api.Site`, as for the other.
     """
     root = state / 'cloud'
     root.mkdir(parents=True, exist_ok=True)
@@ -47,6 +48,7 @@ def site_of(
         environment.build(cache),
         passwords.load(root / 'passwords.json', world.PASSWORDS),
         overlay,
+        neutron_dhcp,
     )
 
 
@@ -119,6 +121,17 @@ def _up_fabric(
             'ovn-cms-options=enable-chassis-as-gw',
         )
         fabric.wire_host(site.vm_host, tor)
+    with report.step('router'):
+        relay.connect_near()
+        fabric.join(
+            tor,
+            relay.NAMESPACE,
+            fabric.FLAT_VLAN,
+            f'{relay.FAR_ADDRESS}/24',
+            outer='router-tor',
+            inner='eth1',
+        )
+    start(relay.service())
     for host in (gateway, site.vm_host):
         start(fabric.controller(host))
     start(

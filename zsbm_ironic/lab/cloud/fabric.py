@@ -234,17 +234,26 @@ def _plug(tor: OpenVSwitch, port: str, *settings: str) -> None:
     tor.vsctl('set', 'port', port, *settings)
 
 
-def join(tor: OpenVSwitch, namespace: str, vlan: int, address: str) -> None:
+def join(
+    tor: OpenVSwitch,
+    namespace: str,
+    vlan: int,
+    address: str,
+    *,
+    outer: str = '',
+    inner: str = 'eth0',
+) -> None:
     """Put a namespace on the switch, as any computer of a network; idempotent.
 
     :param address: with its prefix length.
+    :param outer: port of the switch; empty: one for each VLAN.
+    :param inner: network interface in the namespace.
     """
+    outer = outer or f'join-{vlan}'
     network.create_namespace(namespace)
-    network.add_pair(
-        f'join-{vlan}', 'eth0', namespace=namespace, home=tor.namespace
-    )
-    _plug(tor, f'join-{vlan}', f'tag={vlan}', 'vlan_mode=access')
-    network.set_address('eth0', address, namespace=namespace)
+    network.add_pair(outer, inner, namespace=namespace, home=tor.namespace)
+    _plug(tor, outer, f'tag={vlan}', 'vlan_mode=access')
+    network.set_address(inner, address, namespace=namespace)
 
 
 def tag_of(tor: OpenVSwitch, port: str) -> int | None:

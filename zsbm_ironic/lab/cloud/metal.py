@@ -32,6 +32,7 @@ def settings(site: api.Site) -> ironic.Settings:
         'database': site.database('ironic'),
         # A ramdisk that stays on has no network: each purpose has its own.
         'deploy': {'fast_track': 'false'},
+        'dhcp': {'dhcp_provider': 'neutron' if site.neutron_dhcp else 'zsbm'},
         'glance': account,
         'keystone_authtoken': checks,
         'neutron': {

@@ -46,7 +46,7 @@ ACCOUNTS = (*(name for _, name, _, _ in SERVICES), 'admin', *PROJECTS)
 # and VMs share, where routers of members find the world outside as well.
 PROVISIONING = 'provisioning'
 FLAT = 'flat'
-FLAT_CIDR = '203.0.113.0/24'
+FLAT_CIDR = layout.RELAYED_CIDR
 PROVISIONING_POOL = ('198.51.100.150', '198.51.100.199')
 # Of servers, and the flavour that asks for one of them. It asks for no VCPU,
 # of which a host of VMs alone has any; that of VMs asks for nothing else.
@@ -225,7 +225,7 @@ def make_networks(site: api.Site) -> None:
     """Make the networks of the operator and of members; idempotent."""
 
     def make() -> None:
-        _make_networks(connect(site, 'admin'))
+        _make_networks(connect(site, 'admin'), leased=site.neutron_dhcp)
         if site.overlay:
             _keep_segment(connect(site, 'admin'), PROVISIONING)
         vpc.make(connect(site, PROJECTS[0]), outside=FLAT, near=FLAT_CIDR)
@@ -233,7 +233,13 @@ def make_networks(site: api.Site) -> None:
     network.call(make)
 
 
-def _make_networks(cloud: openstack.connection.Connection) -> None:
+def _make_networks(
+    cloud: openstack.connection.Connection, *, leased: bool
+) -> None:
+    """Make the networks of the operator.
+
+    :param leased: Neutron's DHCP serves servers that boot their ramdisk.
+    """
     there = {one.name: one for one in cloud.network.networks()}
     physical = {
         'provider_physical_network': fabric.PHYSICAL_NETWORK,
@@ -253,7 +259,7 @@ def _make_networks(cloud: openstack.connection.Connection) -> None:
             ip_version=4,
             cidr=layout.PROVISIONING_CIDR,
             gateway_ip=None,
-            is_dhcp_enabled=False,
+            is_dhcp_enabled=leased,
             allocation_pools=[{'start': first, 'end': last}],
         )
     if FLAT not in there:
