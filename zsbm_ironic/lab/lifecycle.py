@@ -253,7 +253,7 @@ class Lab:
                 overlay=plan.overlay,
                 neutron_dhcp=plan.neutron_dhcp,
             )
-            cloud.up(site, self._start, self.report, taps)
+            cloud.up(site, self.cache(), self._start, self.report, taps)
             metal.prepare(site)
             options = ironic.merge(options, metal.settings(site))
         if not self.supervisor.pid('ironic'):

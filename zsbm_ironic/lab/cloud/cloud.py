@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Brings a cloud up, in the order in which one service needs another."""
 
+import functools
 import pathlib
 from collections.abc import Callable, Sequence
 
@@ -11,6 +12,7 @@ from zsbm_ironic.lab.cloud import (
     environment,
     fabric,
     glance,
+    golden,
     horizon,
     hypervisor,
     keystone,
@@ -54,12 +56,14 @@ def site_of(
 
 def up(
     site: api.Site,
+    cache: artifacts.Artifacts,
     start: Start,
     report: progress.Progress,
     taps: Sequence[str],
 ) -> None:
     """Start all that Ironic needs; what runs already stays.
 
+    :param cache: where tables are kept that were made once.
     :param taps: network devices of the machines.
     """
     network.add_bridge(layout.MANAGEMENT_BRIDGE, f'{layout.CONTROLLER}/24')
@@ -77,8 +81,16 @@ def up(
         room.prepare(site)
         made = site.folder(room.NAME) / 'tables-made'
         if not made.exists():
-            with report.step(f'{room.NAME}: tables'):
-                room.make_tables(site)
+            golden.make(
+                site,
+                cache,
+                room.NAME,
+                room.DATABASES,
+                functools.partial(room.make_tables, site),
+            )
+            if room is keystone:
+                with report.step('keystone: first account'):
+                    keystone.make_first_account(site)
             made.touch()
     _up_fabric(site, start, report, taps)
     for one in keystone.daemons(site):

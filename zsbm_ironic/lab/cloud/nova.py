@@ -13,6 +13,9 @@ NAME = 'nova'
 DATABASES = ('nova_api', 'nova', 'nova_cell0')
 PORT = 8774
 METADATA_PORT = 8775
+_LIKE_OURS = (
+    '{{scheme}}://{{username}}:{{password}}@{{hostname}}:{{port}}/{path}'
+)
 
 
 def prepare(site: api.Site) -> None:
@@ -120,11 +123,23 @@ def vm_settings(site: api.Site, accelerator: str) -> ironic.Settings:
 
 
 def make_tables(site: api.Site) -> None:
-    """Make its tables and its cell; idempotent."""
+    """Make its tables and its cell; idempotent.
+
+    Where the cell is reached is what its options say, filled in by Nova when
+    it reads the tables: they have no password.
+    """
     _manage(site, 'api_db', 'sync')
-    _manage(site, 'cell_v2', 'map_cell0')
+    _manage(
+        *(site, 'cell_v2', 'map_cell0', '--database_connection'),
+        _LIKE_OURS.format(path='nova_cell0') + '?{query}',
+    )
     if ' cell1 ' not in _manage(site, 'cell_v2', 'list_cells'):
-        _manage(site, 'cell_v2', 'create_cell', '--name', 'cell1')
+        here = _LIKE_OURS.format(path='{path}')
+        _manage(
+            *(site, 'cell_v2', 'create_cell', '--name', 'cell1'),
+            *('--database_connection', here + '?{query}'),
+            *('--transport-url', here),
+        )
     _manage(site, 'db', 'sync')
 
 
