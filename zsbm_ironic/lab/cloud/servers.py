@@ -5,6 +5,8 @@ For tests and for whoever plays an operator: enrols a machine with its place
 on the switch, and brings it to where Nova finds it.
 """
 
+from typing import Any
+
 import openstack
 from openstack import exceptions, utils
 
@@ -100,6 +102,28 @@ def go(
     )
 
 
+def enrol(
+    cloud: openstack.connection.Connection,
+    machine: machines.Declaration,
+    **node: Any,
+) -> openstack.baremetal.v1.node.Node:
+    """Make a node of a machine, with each of its cables.
+
+    :param node: what else it has: driver, driver_info, interfaces.
+    """
+    made = cloud.baremetal.create_node(
+        name=machine.name, resource_class=world.RESOURCE_CLASS, **node
+    )
+    for nic in machine.nics:
+        cloud.baremetal.create_port(
+            node_id=made.id,
+            address=nic.mac,
+            physical_network=fabric.PHYSICAL_NETWORK,
+            local_link_connection=link_of(nic.tap),
+        )
+    return made
+
+
 def _enrol(
     cloud: openstack.connection.Connection,
     machine: machines.Declaration,
@@ -112,18 +136,10 @@ def _enrol(
     }
     if fingerprint:
         info['bmc_cert_fingerprint'] = fingerprint
-    node = cloud.baremetal.create_node(
+    return enrol(
+        cloud,
+        machine,
         driver='zsbm',
         driver_info=info,
-        name=machine.name,
         network_interface='zsbm-vpc',
-        resource_class=world.RESOURCE_CLASS,
     )
-    for nic in machine.nics:
-        cloud.baremetal.create_port(
-            node_id=node.id,
-            address=nic.mac,
-            physical_network=fabric.PHYSICAL_NETWORK,
-            local_link_connection=link_of(nic.tap),
-        )
-    return node
