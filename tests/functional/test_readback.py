@@ -10,6 +10,7 @@ from oslotest import base
 from tests.functional import netboot_bench, switch_bench
 from tests.functional.switch_bench import OTHER_PORT, OTHER_VLAN, PORT, VLAN
 from zsbm_ironic.lab import network
+from zsbm_ironic.lab.cloud import fabric
 from zsbm_ironic.network import readback, sight, wiring
 from zsbm_ironic.network.finding import Means, State
 
@@ -121,6 +122,39 @@ class ReadbackTest(base.BaseTestCase):
     def test_mtu(self):
         found = self.wrong(self.expected(vlan(VLAN, mtu=9000)))
         self.assertEqual(['mtu'], list(found))
+
+    def test_carries_the_vlans_of_a_trunk(self):
+        self.bench.switch.vsctl(
+            *('set', 'port', PORT, 'vlan_mode=native-untagged'),
+            f'trunks={VLAN},{OTHER_VLAN}',
+        )
+        expected = self.expected(vlan(VLAN))
+        for tagged, checks in (({OTHER_VLAN}, []), ({299}, ['trunk-vlan'])):
+            found = self.wrong(
+                dataclasses.replace(expected, tagged=frozenset(tagged))
+            )
+            self.assertEqual(checks, list(found))
+
+    def test_spanning_tree(self):
+        """A port that is no edge port is told, and is a reason for silence."""
+        bridge = fabric.BRIDGE
+        self.assertNotIn('stp-delay', self.checks())
+        self.bench.switch.vsctl('set', 'bridge', bridge, 'stp_enable=true')
+        self.assertIn('stp-delay', self.checks())
+        silent = dataclasses.replace(self.nic, address='52:54:00:00:00:99')
+        ask = readback.Asking((self.bench.file(),), None, TIMEOUT_S)
+        found = self.bench.near(lambda: readback.silent([silent], None, ask))
+        self.assertEqual(
+            {'stp-delay', 'link'},
+            {one.check for one in found if one.state is State.WRONG},
+        )
+        self.bench.switch.vsctl(
+            'set', 'port', PORT, 'other_config:stp-enable=false'
+        )
+        self.assertNotIn('stp-delay', self.checks())
+
+    def checks(self):
+        return {one.check for one in self.look(self.expected())}
 
     def test_a_server_that_is_not_heard(self):
         silent = dataclasses.replace(self.nic, address='52:54:00:00:00:99')

@@ -16,6 +16,9 @@ from zsbm_ironic.network import wiring
 from zsbm_ironic.network.finding import Finding, Means, State
 from zsbm_ironic.network.switches import base, login, settings
 
+# Firmware asks for an address for longer than this, or begins later.
+PATIENCE_S = 10
+
 
 class Ask(Protocol):
     """Knows the switches of ports, and logs in to them."""
@@ -146,6 +149,17 @@ def _port(expected: Expected, switch: base.Switch) -> Iterator[Finding]:
         yield from _elsewhere(nic, switch)
         return
     yield from _elsewhere(nic, switch)
+    if state.deaf_s and state.deaf_s > PATIENCE_S:
+        yield Finding(
+            'stp-delay',
+            State.UNKNOWN,
+            Means.SWITCH,
+            nic.address,
+            f'spanning tree keeps frames out of {nic.place} for '
+            f'{state.deaf_s} s after each link up: firmware may give up '
+            'before',
+            'Make it an edge port there (portfast).',
+        )
     if network is None and not expected.tagged:
         yield _ok('switch-port', nic, f'{nic.place} is there')
         return
@@ -241,8 +255,18 @@ def silent(
     :param network: that it is waited for in; None: not known.
     """
     some = [nic for nic in nics if nic.wired]
-    found = look([Expected(nic, network) for nic in some], ask)
-    told = {one.about for one in found if one.state is State.WRONG}
+    # What is for a person to judge is a reason, once a server is not heard.
+    found = [
+        dataclasses.replace(one, state=State.WRONG)
+        if one.check == 'stp-delay'
+        else one
+        for one in look([Expected(nic, network) for nic in some], ask)
+    ]
+    told = {
+        one.about
+        for one in found
+        if one.state is State.WRONG and one.check != 'stp-delay'
+    }
     for nic in some:
         if nic.address in told or nic.switch in told:
             continue

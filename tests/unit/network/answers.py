@@ -74,6 +74,15 @@ GigabitEthernet1/0/{number} is {state}
      200 packets output, 24000 bytes, 0 underruns
      0 output errors, 0 collisions, 1 interface resets
 """
+SPANNING_TREE = """\
+ Port 7 ({port}) of VLAN0201 is designated forwarding
+   Port path cost 4, Port priority 128, Port Identifier 128.7.
+   Designated port id is 128.7, designated path cost 0
+   Timers: message age 0, forward delay 0, hold 0
+   Number of transitions to forwarding state: 1
+{edge}   Link type is point-to-point by default
+   BPDU: sent 100, received 0
+"""
 _UP = 'up, line protocol is up (connected)'
 _NOT_CONNECTED = 'down, line protocol is down (notconnect)'
 _SHUT = 'administratively down, line protocol is down (disabled)'
@@ -100,6 +109,13 @@ IOS = {
     'show interfaces Gi1/0/47 switchport': _IOS_ROUTED,
     'show interfaces Gi1/0/48': _IOS_INTERFACE.format(number=48, state=_UP),
     'show interfaces Gi1/0/48 switchport': _IOS_TRUNK,
+    'show spanning-tree interface Gi1/0/7 detail': SPANNING_TREE.format(
+        port='GigabitEthernet1/0/7',
+        edge='   The port is in the portfast mode\n',
+    ),
+    'show spanning-tree interface Gi1/0/48 detail': SPANNING_TREE.format(
+        port='GigabitEthernet1/0/48', edge=''
+    ),
     'show interfaces switchport': _IOS_ACCESS.format(mode='static access')
     + _IOS_ROUTED
     + _IOS_TRUNK,
@@ -192,6 +208,12 @@ NXOS = {
     'show interface Ethernet1/99': (
         "                       ^\nInvalid range at '^' marker.\n"
     ),
+    'show spanning-tree interface Ethernet1/7 detail': SPANNING_TREE.format(
+        port='Ethernet1/7', edge='   The port type is edge\n'
+    ),
+    'show spanning-tree interface Ethernet1/48 detail': SPANNING_TREE.format(
+        port='Ethernet1/48', edge=''
+    ),
     'show interface switchport': _NXOS_ACCESS
     + _NXOS_TRUNK.format(allowed=_NXOS_ALLOWED),
     'show mac address-table address 5254.0000.0007': _NXOS_MAC
@@ -254,6 +276,12 @@ EOS = {
     ),
     'show interfaces Ethernet48 switchport | json': _json(_EOS_TRUNK),
     'show interfaces Ethernet99 | json': '% Interface does not exist\n',
+    'show spanning-tree interface Ethernet7 detail': SPANNING_TREE.format(
+        port='Ethernet7', edge='   The port type is edge\n'
+    ),
+    'show spanning-tree interface Ethernet48 detail': SPANNING_TREE.format(
+        port='Ethernet48', edge=''
+    ),
     'show interfaces switchport | json': _json(
         {
             'switchports': {

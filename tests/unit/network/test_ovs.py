@@ -9,6 +9,7 @@ import testtools
 from zsbm_ironic.network.switches import ovs
 
 NONE = ['set', []]
+EMPTY = ['map', []]
 
 
 def _id(name):
@@ -20,20 +21,27 @@ def interface(name, ofport=1, admin='up', link='up', mtu=1500):
     return [_id(name), name, ofport, admin, link, mtu]
 
 
-def port(name, tag=NONE, trunks=NONE, mode=NONE, members=None):
+def port(name, tag=NONE, trunks=NONE, mode=NONE, members=None, config=EMPTY):
     """A row of table Port."""
     ids = [_id(member) for member in members or [name]]
     plugged = ids[0] if len(ids) == 1 else ['set', ids]
-    return [_id(f'port {name}'), name, tag, trunks, mode, plugged]
+    return [_id(f'port {name}'), name, tag, trunks, mode, plugged, config]
 
 
-def printed(ports, interfaces, bridge='br-tor'):
-    """What ovs.DATABASE prints."""
+def printed(ports, interfaces, bridge='br-tor', tree=(False, False, EMPTY)):
+    """What ovs.DATABASE prints.
+
+    :param tree: stp_enable, rstp_enable, other_config of the bridge.
+    """
     ids = ['set', [_id(f'port {row[1]}') for row in ports]]
     tables = (
-        (['name', 'ports'], [[bridge, ids]]),
         (
-            ['_uuid', 'name', 'tag', 'trunks', 'vlan_mode', 'interfaces'],
+            ['name', 'ports', 'stp_enable', 'rstp_enable', 'other_config'],
+            [[bridge, ids, *tree]],
+        ),
+        (
+            ['_uuid', 'name', 'tag', 'trunks', 'vlan_mode', 'interfaces']
+            + ['other_config'],
             ports,
         ),
         (
@@ -92,6 +100,28 @@ class TestDatabase(testtools.TestCase):
         self.assertEqual(
             (None, None, None), (state.up, state.admin_up, state.mtu)
         )
+
+    def test_spanning_tree(self):
+        delay = ['map', [['stp-forward-delay', '4']]]
+        no_stp = ['map', [['stp-enable', 'false']]]
+        no_rstp = ['map', [['rstp-enable', 'false']]]
+        edge = ['map', [['rstp-port-admin-edge', 'true']]]
+        never = ['map', [['rstp-port-auto-edge', 'false']]]
+        for tree, config, deaf_s in (
+            ((False, False, EMPTY), EMPTY, 0),
+            ((True, False, EMPTY), EMPTY, 30),
+            ((True, False, delay), EMPTY, 8),
+            ((True, False, EMPTY), no_stp, 0),
+            ((False, True, EMPTY), EMPTY, 3),
+            ((False, True, EMPTY), edge, 0),
+            ((False, True, EMPTY), no_rstp, 0),
+            ((False, True, EMPTY), never, 30),
+        ):
+            text = printed(
+                [port('tap0', config=config)], [interface('tap0')], tree=tree
+            )
+            ((found,),) = ovs.read_database(text).values()
+            self.assertEqual(deaf_s, found.state().deaf_s, (tree, config))
 
     def test_something_else(self):
         good = printed([port('tap0')], [interface('tap0')])

@@ -54,6 +54,7 @@ class _Kind:
                 vlan=201,
                 tagged=frozenset(),
                 mtu=self.mtu,
+                deaf_s=0,
             ),
             self.state(7),
         )
@@ -66,6 +67,9 @@ class _Kind:
     def test_port_that_is_shut_down(self):
         state = self.state(9)
         self.assertEqual((False, False), (state.up, state.admin_up))
+
+    def test_spanning_tree_at_a_trunk(self):
+        self.assertEqual(30, self.state(48).deaf_s)
 
     def test_trunk(self):
         state = self.state(48)

@@ -37,7 +37,14 @@ class Eos(session.LoggedIn):
             read_vlans,
         ):
             return dataclasses.replace(
-                link, vlan=vlans.vlan, tagged=vlans.tagged
+                link,
+                vlan=vlans.vlan,
+                tagged=vlans.tagged,
+                deaf_s=self._session.ask(
+                    f'port {wanted}',
+                    f'show spanning-tree interface {wanted} detail',
+                    base.deaf_s,
+                ),
             )
         return link
 

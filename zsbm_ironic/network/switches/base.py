@@ -16,6 +16,12 @@ from zsbm_ironic.network import exception
 
 # IEEE 802.1Q table 9-2: 0 is "no VLAN", 4095 is reserved.
 VLANS = range(1, 4095)
+# Listening and learning, each for as long (IEEE 802.1D-2004, 17.14).
+STATES, FORWARD_DELAY_S = 2, 15
+_SPANNING_TREE = re.compile(r'^\s*Port \d+ \(.+\) of \S+ is \w+', re.M)
+_EDGE_PORT = re.compile(
+    r'^\s*The port (?:type is edge\b|is in the portfast\b.*\bmode\b)', re.M
+)
 _PORT = re.compile(r'[A-Za-z0-9][A-Za-z0-9._/:-]{0,62}\Z')
 _MAC = re.compile(
     r'[0-9a-f]{2}([:-]?)(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}\Z'
@@ -33,6 +39,8 @@ class PortState:
     :ivar vlan: of frames without a tag; None: such frames are in none.
     :ivar tagged: VLANs whose frames have a tag; None: all of them.
     :ivar mtu: in bytes, as this kind of switch counts; None: not said.
+    :ivar deaf_s: seconds for which spanning tree keeps frames out when the
+        link comes up; None: not said.
     """
 
     port_id: str
@@ -42,6 +50,7 @@ class PortState:
     vlan: int | None = None
     tagged: frozenset[int] | None = frozenset()
     mtu: int | None = None
+    deaf_s: int | None = None
 
     def carries(self, vlan: int) -> bool:
         """Whether frames of a VLAN pass, with or without a tag."""
@@ -220,6 +229,18 @@ def trunk(port_id: str, native: object, allowed: str) -> PortState:
         vlan=vlan if untagged else None,
         tagged=tagged - untagged,
     )
+
+
+def deaf_s(text: str) -> int | None:
+    """Read `show spanning-tree interface PORT detail`.
+
+    Cisco's and Arista's differ in what they call an edge port alone.
+
+    :returns: see `PortState`.
+    """
+    if not _SPANNING_TREE.search(text):
+        return None
+    return 0 if _EDGE_PORT.search(text) else STATES * FORWARD_DELAY_S
 
 
 def same_port(one: str, other: str) -> bool:

@@ -51,7 +51,16 @@ class Ios(session.LoggedIn):
             f'{self.SHOW} {wanted} switchport',
             functools.partial(read_vlans, self.SWITCHPORT),
         )
-        return dataclasses.replace(link, vlan=vlans.vlan, tagged=vlans.tagged)
+        return dataclasses.replace(
+            link,
+            vlan=vlans.vlan,
+            tagged=vlans.tagged,
+            deaf_s=self._session.ask(
+                f'port {wanted}',
+                f'show spanning-tree interface {wanted} detail',
+                base.deaf_s,
+            ),
+        )
 
     def where_is(self, mac: str) -> tuple[base.Heard, ...]:
         """Ask where a MAC address was heard; see `base.Switch`."""

@@ -18,14 +18,18 @@ from zsbm_ironic.network.switches import base, session
 _TIMEOUT = '--timeout=10'
 DATABASE = (
     f'ovs-vsctl {_TIMEOUT} --format=json'
-    ' -- --columns=name,ports list bridge'
-    ' -- --columns=_uuid,name,tag,trunks,vlan_mode,interfaces list port'
+    ' -- --columns=name,ports,stp_enable,rstp_enable,other_config list bridge'
+    ' -- --columns=_uuid,name,tag,trunks,vlan_mode,interfaces,other_config'
+    ' list port'
     ' -- --columns=_uuid,name,ofport,admin_state,link_state,mtu list interface'
 )
 # Of a network interface of Linux: at most 15 characters (linux/if.h).
 _BRIDGE = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}\Z')
 _FDB_HEAD = ['port', 'VLAN', 'MAC', 'Age']
 _LOCAL = 'LOCAL'
+# In which rapid spanning tree finds out that nobody else speaks it (IEEE
+# 802.1D-2004, 17.13.9).
+_MIGRATE_S = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Port:
     trunks: frozenset[int]
     mode: str
     interfaces: tuple[Interface, ...]
+    deaf_s: int
 
     def state(self) -> base.PortState:
         """Say what ovs-vswitchd.conf.db(5) makes of tag, trunks and mode."""
@@ -72,6 +77,7 @@ class Port:
             vlan=vlan,
             tagged=tagged,
             mtu=min(mtus, default=None),
+            deaf_s=self.deaf_s,
         )
 
 
@@ -160,14 +166,15 @@ def read_database(text: str) -> Bridges:
         raise ValueError('three tables were expected')
     bridges, ports, interfaces = (_rows(json.loads(line)) for line in lines)
     by_uuid = {_uuid(row['_uuid']): _interface(row) for row in interfaces}
-    plugged = {_uuid(row['_uuid']): _port(row, by_uuid) for row in ports}
+    rows = {_uuid(row['_uuid']): row for row in ports}
     found = {}
     for row in bridges:
         name = str(row['name'])
         if not _BRIDGE.match(name):
             raise ValueError(f'{base.printable(name)} is no name of a bridge')
         found[name] = tuple(
-            plugged[_uuid(one)] for one in _members(row['ports'])
+            _port(rows[_uuid(one)], by_uuid, row)
+            for one in _members(row['ports'])
         )
     return found
 
@@ -246,7 +253,39 @@ def _interface(row: dict[str, Any]) -> Interface:
     )
 
 
-def _port(row: dict[str, Any], interfaces: dict[str, Interface]) -> Port:
+def _deaf_s(bridge: dict[str, Any], port: dict[str, Any]) -> int:
+    """Return what ovs-vswitchd.conf.db(5) makes of spanning tree settings."""
+    own, all_of_it = _map(port['other_config']), _map(bridge['other_config'])
+    if bridge['rstp_enable'] is True:
+        edge = (
+            own.get('rstp-enable') == 'false'
+            or own.get('rstp-port-admin-edge') == 'true'
+        )
+        if edge:
+            return 0
+        if own.get('rstp-port-auto-edge') != 'false':
+            return _MIGRATE_S
+        kind = 'rstp'
+    elif bridge['stp_enable'] is True and own.get('stp-enable') != 'false':
+        kind = 'stp'
+    else:
+        return 0
+    said = all_of_it.get(f'{kind}-forward-delay', str(base.FORWARD_DELAY_S))
+    return base.STATES * int(said)
+
+
+def _map(value: Any) -> dict[str, str]:
+    kind, pairs = value
+    if kind != 'map':
+        raise ValueError('a map was expected')
+    return {str(key): str(one) for key, one in pairs}
+
+
+def _port(
+    row: dict[str, Any],
+    interfaces: dict[str, Interface],
+    bridge: dict[str, Any],
+) -> Port:
     return Port(
         name=str(row['name']),
         tag=_number(row['tag']),
@@ -255,6 +294,7 @@ def _port(row: dict[str, Any], interfaces: dict[str, Interface]) -> Port:
         interfaces=tuple(
             interfaces[_uuid(one)] for one in _members(row['interfaces'])
         ),
+        deaf_s=_deaf_s(bridge, row),
     )
 
 
