@@ -27,7 +27,20 @@ FIELDS = (
     'driver_internal_info',
     'management_interface',
     'provision_state',
+    'power_state',
+    'maintenance',
+    'owner',
+    'lessee',
+    'resource_class',
+    'instance_uuid',
+    'extra',
 )
+# Labels are kept for each series: nobody's text is longer.
+LABEL_CHARS = 64
+POWER = {
+    states.POWER_ON: base.PowerState.ON,
+    states.POWER_OFF: base.PowerState.OFF,
+}
 # Before `manage` nobody has said which protocol the BMC speaks.
 UNREAD_STATES = frozenset({states.ENROLL, states.VERIFYING})
 
@@ -44,6 +57,28 @@ class _Node:
     driver_internal_info: dict[str, Any]
     management_interface: str | None
     provision_state: str
+    power_state: str | None
+    maintenance: bool
+    owner: str | None
+    lessee: str | None
+    resource_class: str | None
+    instance_uuid: str | None
+    extra: dict[str, Any]
+
+    @property
+    def facts(self) -> readings.Facts:
+        """What is known without the BMC."""
+        return readings.Facts(
+            owner=_label(self.owner),
+            lessee=_label(self.lessee),
+            resource_class=_label(self.resource_class),
+            conductor_group=_label(self.conductor_group),
+            instance_uuid=_label(self.instance_uuid),
+            rack=_label(self.extra.get('rack')),
+            maintenance=bool(self.maintenance),
+            deployed=self.provision_state == states.ACTIVE,
+            power=POWER.get(self.power_state or ''),
+        )
 
     def ask(self, function: Callable[[base.Bmc], T], /) -> T:
         """Run a function on the BMC, on the session that all share."""
@@ -53,6 +88,10 @@ class _Node:
             function,
             hold=CONF.zsbm_bmc.hold_sessions,
         )
+
+
+def _label(value: object) -> str:
+    return '' if value is None else str(value)[:LABEL_CHARS]
 
 
 class MetricsMixin:
@@ -90,7 +129,9 @@ class MetricsMixin:
                 )
         nodes = (_Node(*row) for row in manager.iter_nodes(fields=FIELDS))
         sources = [
-            readings.Source(node.uuid, node.name or node.uuid, node.ask)
+            readings.Source(
+                node.uuid, node.name or node.uuid, node.ask, node.facts
+            )
             for node in nodes
             if node.management_interface == 'zsbm'
             and node.provision_state not in UNREAD_STATES

@@ -18,8 +18,21 @@ from zsbm_ironic.monitoring import readings
 
 NODE_LABELS = ('node_uuid', 'node_name')
 SENSOR_LABELS = (*NODE_LABELS, 'sensor', 'kind')
+# Fields of readings.Facts.
+INFO_LABELS = (
+    'owner',
+    'lessee',
+    'resource_class',
+    'conductor_group',
+    'instance_uuid',
+    'rack',
+)
 
 METRICS = {
+    'baremetal_node_info': 'Whose a node is, and what kind; always 1.',
+    'baremetal_maintenance': 'Whether a node is in maintenance (1) or not.',
+    'baremetal_deployed': 'Whether a system of a user runs on it (1) or not.',
+    'baremetal_power_wanted': 'What Ironic takes the power for: 1 on, 0 off.',
     'baremetal_up': 'Whether the BMC answered the last reading (1) or not.',
     'baremetal_power_state': 'Chassis power: 1 on, 0 off.',
     'baremetal_health_state': (
@@ -82,6 +95,8 @@ class ReadingsCollector(registry.Collector):
 def _labels_of(name: str) -> tuple[str, ...]:
     if name == 'baremetal_round_seconds':
         return ()
+    if name == 'baremetal_node_info':
+        return (*NODE_LABELS, *INFO_LABELS)
     measured = {metric for metric, _ in UNITS.values()}
     if name in measured or name == 'baremetal_sensor_state':
         return SENSOR_LABELS
@@ -96,6 +111,12 @@ def _add_node(
     def add(name: str, value: float, *labels: str) -> None:
         families[name].add_metric([*node, *labels], value)
 
+    facts = reading.facts
+    add('baremetal_node_info', 1.0, *(getattr(facts, n) for n in INFO_LABELS))
+    add('baremetal_maintenance', float(facts.maintenance))
+    add('baremetal_deployed', float(facts.deployed))
+    if facts.power is not None:
+        add('baremetal_power_wanted', float(facts.power is base.PowerState.ON))
     add('baremetal_up', 0.0 if reading.error else 1.0)
     add('baremetal_reading_timestamp_seconds', reading.taken_at)
     add('baremetal_reading_seconds', reading.duration_s)

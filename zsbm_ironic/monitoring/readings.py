@@ -32,6 +32,28 @@ class Ask(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
+class Facts:
+    """What is known of a node without its BMC; empty is not known.
+
+    :ivar owner, lessee: ids of projects.
+    :ivar rack: where it is, as `extra` of the node says.
+    :ivar maintenance: nobody is to be called because of it.
+    :ivar deployed: somebody's system runs on it.
+    :ivar power: what Ironic takes it for; None: it does not say.
+    """
+
+    owner: str = ''
+    lessee: str = ''
+    resource_class: str = ''
+    conductor_group: str = ''
+    instance_uuid: str = ''
+    rack: str = ''
+    maintenance: bool = False
+    deployed: bool = False
+    power: base.PowerState | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Source:
     """One node to read.
 
@@ -41,6 +63,7 @@ class Source:
     node_uuid: str
     node_name: str
     ask: Ask
+    facts: Facts = Facts()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +83,7 @@ class Reading:
     health: base.Health = base.Health.UNKNOWN
     sensors: tuple[base.SensorReading, ...] = ()
     error: str = ''
+    facts: Facts = Facts()
 
 
 class Board:
@@ -135,6 +159,7 @@ def take(source: Source) -> Reading:
         health=health or base.worst([sensor.health for sensor in sensors]),
         sensors=sensors,
         error=error,
+        facts=source.facts,
     )
 
 

@@ -54,8 +54,13 @@ class Chassis:
     def health(self):
         return base.worst([sensor.health for sensor in self.sensors()])
 
-    def source(self, uuid='uuid-1', name='web-1'):
-        return readings.Source(uuid, name, lambda function: function(self))
+    def source(self, uuid='uuid-1', name='web-1', **facts):
+        return readings.Source(
+            uuid,
+            name,
+            lambda function: function(self),
+            readings.Facts(**facts),
+        )
 
 
 def samples(text):
@@ -105,6 +110,31 @@ class Scrape(test_base.BaseTestCase):
             ('baremetal_sensor_state', 'PSU 1'): 1,
         }.items():
             self.assertEqual(value, found[name, label])
+
+    def test_whose_a_node_is_and_what_is_wanted_of_it(self):
+        self._round(
+            Chassis().source(
+                owner='a"b',
+                rack='R7',
+                maintenance=True,
+                power=base.PowerState.OFF,
+            ),
+            Chassis().source('u2', 'web-2', deployed=True),
+        )
+        found = self._scrape()
+        for name, first, second in (
+            ('node_info', 1, 1),
+            ('maintenance', 1, 0),
+            ('deployed', 0, 1),
+            ('power_wanted', 0, None),
+        ):
+            self.assertEqual(
+                (first, second),
+                tuple(
+                    found.get((f'baremetal_{name}', node))
+                    for node in ('web-1', 'web-2')
+                ),
+            )
 
     def test_ipmi_sensors_are_read_once(self):
         chassis = Chassis(protocol=base.BmcProtocol.IPMI)
