@@ -79,6 +79,19 @@ def _parser() -> argparse.ArgumentParser:
         '(needs OS_* or OS_CLOUD); exit status 1 while there are any',
     )
     _format(leave)
+    routes = commands.add_parser(
+        'routes',
+        help='print alertmanager.yml for the people that a file names',
+        description='Print alertmanager.yml for the people that a file names.',
+    )
+    routes.add_argument(
+        'contacts',
+        type=pathlib.Path,
+        metavar='CONTACTS',
+        help='who is called for the servers of which project, and how mail is '
+        'sent (TOML; see the documentation)',
+    )
+    routes.set_defaults(run=_routes)
     return parser
 
 
@@ -188,3 +201,12 @@ def _leave(arguments: argparse.Namespace) -> int:
     else:
         print(leave.as_text(left))
     return int(not left.finished)
+
+
+def _routes(arguments: argparse.Namespace) -> int:
+    from zsbm_ironic.monitoring import routing
+
+    contacts = routing.load(arguments.contacts)
+    print(f'# Made from {arguments.contacts} by: zsbm-status routes')
+    print(json.dumps(routing.configuration(contacts), indent=2))
+    return 0

@@ -19,6 +19,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
+import yaml
 from sphinx.application import Sphinx
 from sphinx.util import docutils
 
@@ -323,6 +324,29 @@ def results() -> str:
     return table(('Row', 'Result', 'Date', 'Seconds', 'Figures'), rows)
 
 
+def alerts() -> str:
+    """Return the alerts of the rules for Prometheus."""
+    path = TOP / 'etc' / 'prometheus' / 'zsbm-alerts.yml'
+    rows = []
+    for group in yaml.safe_load(path.read_text())['groups']:
+        for rule in group['rules']:
+            if 'alert' not in rule:
+                continue
+            labels, said = rule['labels'], rule['annotations']
+            text = f'{said["summary"]} {said["remedy"]}'
+            rows.append(
+                (
+                    f'``{rule["alert"]}``',
+                    rule.get('for', 'at once'),
+                    labels['severity'],
+                    labels['concerns'],
+                    escaped(re.sub(r'{{.*?}}', '…', text)),
+                )
+            )
+    head = ('Alert', 'After', 'Severity', 'Concerns', 'What it says')
+    return table(head, rows)
+
+
 def commands() -> str:
     """Return what each command of the package says of itself."""
     points = importlib.metadata.distribution('zsbm-ironic').entry_points
@@ -359,6 +383,7 @@ class Generated(docutils.SphinxDirective):
 
     required_arguments = 1
     makers: ClassVar[dict[str, Callable[[], str]]] = {
+        'alerts': alerts,
         'commands': commands,
         'house': house,
         'results': results,
