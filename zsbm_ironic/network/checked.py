@@ -30,6 +30,7 @@ from zsbm_ironic.network import (
     sight,
     wiring,
 )
+from zsbm_ironic.ramdisk import version
 
 LOG = log.getLogger(__name__)
 
@@ -262,7 +263,7 @@ def _inspected(task: Task) -> dict[str, Any]:
     heard = plugins.get('lldp_raw') or {}
     nics = (data.get('inventory') or {}).get('interfaces') or ()
     return {
-        **(plugins.get(sight.KEY) or {}),
+        **(plugins.get(version.NETWORK_KEY) or {}),
         'interfaces': [
             {**one, 'lldp': heard.get(one.get('name')) or one.get('lldp')}
             for one in nics

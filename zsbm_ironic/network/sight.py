@@ -24,8 +24,6 @@ _VLAN = bytes.fromhex('0080c201')
 _FRAME = bytes.fromhex('00120f04')
 # Header, VLAN tag and check sequence, which a maximum frame size has in it.
 _AROUND = 22
-# Of the plugin data of an inventory: what was tried at inspection.
-KEY = 'zsbm_network'
 
 
 @dataclasses.dataclass(frozen=True)

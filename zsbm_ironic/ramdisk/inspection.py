@@ -12,8 +12,7 @@ from typing import Any
 from ironic_python_agent import errors, hardware
 
 from zsbm_ironic.image import inventory
-from zsbm_ironic.network import sight
-from zsbm_ironic.ramdisk import seen, this_server
+from zsbm_ironic.ramdisk import seen, this_server, version
 
 COLLECTOR = 'zsbm'
 LOG = logging.getLogger(__name__)
@@ -41,7 +40,7 @@ def _add_network(data: dict[str, Any]) -> None:
     heard = seen.LISTENER.heard()
     if heard:
         data.setdefault('lldp_raw', heard)
-    data[sight.KEY] = seen.packets()
+    data[version.NETWORK_KEY] = seen.packets()
 
 
 def _add(data: dict[str, Any]) -> None:

@@ -17,6 +17,8 @@ conductor needs something new of it, not at every upgrade.
 
 MANAGER_NAME = 'zsbm'
 IN_BAND_VERSION = '1.2'
+# Of the plugin data of an inventory: what was seen of the network.
+NETWORK_KEY = 'zsbm_network'
 
 
 def parse(text: str) -> tuple[int, ...]:
