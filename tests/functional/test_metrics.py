@@ -6,6 +6,7 @@ used: the test starts one of its own.
 """
 
 import contextlib
+import json
 import pathlib
 import shutil
 import subprocess
@@ -25,8 +26,11 @@ WAIT_S = 60
 INTERVAL_S = 10
 
 
+TOP = pathlib.Path(__file__).parents[2]
+
+
 class Prometheus(fixtures.Fixture):
-    """A Prometheus that scrapes one address each second."""
+    """A Prometheus with our rules that scrapes one address each second."""
 
     def __init__(self, target):
         super().__init__()
@@ -35,7 +39,9 @@ class Prometheus(fixtures.Fixture):
     def _setUp(self):
         folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
         (folder / 'prometheus.yml').write_text(
-            'global: {scrape_interval: 1s, scrape_timeout: 1s}\n'
+            'global: {scrape_interval: 1s, scrape_timeout: 1s,'
+            ' evaluation_interval: 1s}\n'
+            f"rule_files: ['{TOP}/etc/prometheus/*.yml']\n"
             'scrape_configs:\n'
             '  - job_name: baremetal\n'
             f"    static_configs: [{{targets: ['{self._target}']}}]\n"
@@ -60,6 +66,11 @@ class Prometheus(fixtures.Fixture):
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.wait()
+
+    def get(self, path, **words):
+        """Return what its API answers."""
+        answer = requests.get(f'{self.url}/api/v1/{path}', words, timeout=10)
+        return answer.json()
 
     def ask(self, query):
         """Return {labels that matter: value} of a PromQL query."""
@@ -152,3 +163,33 @@ class TestMetrics(ironic_service.TestCase):
         self._until('baremetal_up', {('web-1', None): 1})
         self._delete(node)
         self._until('baremetal_up', {})
+
+    def test_rules_and_dashboards(self):
+        """Each is evaluated by a real Prometheus without an error."""
+        self._managed('web-1', self.useFixture(emulated.EmulatedIpmi()))
+        self._until('baremetal:node', {('web-1', None): 1})
+        rules = [
+            rule
+            for group in self.prometheus.get('rules')['data']['groups']
+            for rule in group['rules']
+        ]
+        self.assertLess(20, len(rules))
+        for rule in rules:
+            self.assertEqual('', rule.get('lastError', ''), rule['name'])
+        boards = sorted((TOP / 'etc' / 'grafana').glob('*.json'))
+        self.assertEqual(2, len(boards))
+        for path in boards:
+            for panel in json.loads(path.read_text())['panels']:
+                for target in panel['targets']:
+                    self._answered(target['expr'])
+
+    def _answered(self, expr):
+        for name, value in {
+            '$__rate_interval': '1m',
+            '$class': '.*',
+            '$node': 'web-1',
+            '$rack': '.*',
+        }.items():
+            expr = expr.replace(name, value)
+        answer = self.prometheus.get('query', query=expr)
+        self.assertEqual('success', answer['status'], (expr, answer))

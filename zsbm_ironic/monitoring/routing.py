@@ -26,18 +26,16 @@ import dataclasses
 import pathlib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from urllib import parse
 
 from zsbm_ironic.monitoring import exception
 
 ADMIN = 'admin'
-KEYS = {
-    'smtp': {'smarthost', 'from', 'username', 'password_file'},
-    ADMIN: {'email', 'webhook'},
-    'project': None,
-}
+CONTACT_KEYS = frozenset({'email', 'webhook'})
+SMTP_KEYS = frozenset({'smarthost', 'from', 'username', 'password_file'})
+TABLES = ('smtp', ADMIN, 'project')
 # One address and nothing that could be another header or a second one.
 _EMAIL = re.compile(r'[^\s@<>,;:"\\()\[\]]+@[^\s@<>,;:"\\()\[\]]+\Z')
 _PROJECT = re.compile(r'[A-Za-z0-9_-]{1,64}\Z')
@@ -101,8 +99,9 @@ def read(text: str, file: str) -> Contacts:
 
     try:
         said = tomllib.loads(text)
-        _check_keys(said)
+        _check_keys(said, TABLES, file)
         smtp = _strings(said.get('smtp', {}), 'smtp')
+        _check_keys(smtp, SMTP_KEYS, '[smtp]')
         contacts = Contacts(
             _contact(said.get(ADMIN, {}), ADMIN),
             {
@@ -202,17 +201,14 @@ def _global(smtp: Mapping[str, str]) -> dict[str, Any]:
     return {names[key]: value for key, value in smtp.items()}
 
 
-def _check_keys(said: Mapping[str, Any]) -> None:
-    for name, table in said.items():
-        if name not in KEYS:
-            raise ValueError(f'[{name}] is not one of {", ".join(KEYS)}.')
-        known = KEYS[name]
-        for key in _table(table, name) if known is not None else ():
-            if key not in known:
-                raise ValueError(
-                    f'{key} of [{name}] is not one of '
-                    f'{", ".join(sorted(known))}.'
-                )
+def _check_keys(
+    table: Mapping[str, Any], known: Collection[str], where: str
+) -> None:
+    for key in table:
+        if key not in known:
+            raise ValueError(
+                f'{key} of {where} is not one of {", ".join(sorted(known))}.'
+            )
 
 
 def _table(said: Any, name: str) -> dict[str, Any]:
@@ -237,9 +233,7 @@ def _project(name: str) -> str:
 
 def _contact(said: Any, name: str) -> Contact:
     table = _table(said, name)
-    unknown = sorted(set(table) - {'email', 'webhook'})
-    if unknown:
-        raise ValueError(f'{unknown[0]} of [{name}] is not email or webhook.')
+    _check_keys(table, CONTACT_KEYS, f'[{name}]')
     contact = Contact(
         tuple(_listed(table, 'email', name)),
         tuple(_listed(table, 'webhook', name)),

@@ -91,7 +91,7 @@ class ContactsTest(testtools.TestCase):
             ('[smtp]\nfrom = "a\\nb"\n' + ADMIN, 'no line'),
             (SMTP + ADMIN + '[project."a\\"b"]\nemail = ["a@b"]\n', 'no id'),
             (SMTP + ADMIN + '[project.a]\n', '[project.a] has neither'),
-            (SMTP + ADMIN + '[projects]\n', '[projects] is not one'),
+            (SMTP + ADMIN + '[projects]\n', 'projects of contacts.toml'),
         ):
             error = self.assertRaises(
                 exception.ContactsUnusable, routing.read, text, 'contacts.toml'

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Logged-in BMCs, held between calls and shared by all who ask.
+
+A login costs five packets (IPMI) or a TLS handshake and a session (Redfish), a
+question on a held session two packets. One pool a process, made when it is
+first used and closed at exit: `shared()`. Called by the drivers and by
+monitoring with the node's uuid as owner. At most one session per owner and
+`max_sessions` in all; one that was idle for `idle_s` is closed at the next
+call, before the BMC forgets it.
+"""
+
+import atexit
+import collections
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
+
+from oslo_log import log
+
+from zsbm_ironic.bmc import base, ipmi, redfish
+from zsbm_ironic.bmc import credentials as bmc_credentials
+from zsbm_ironic.common import exception
+
+LOG = log.getLogger(__name__)
+T = TypeVar('T')
+
+# A BMC closes a session after 60 s +/- 3 s without traffic: IPMI v2.0 6.12.15.
+IDLE_S = 45.0
+MAX_SESSIONS = 256
+WAIT_S = 30.0
+SWEEP_S = 5.0
+
+LOGINS: dict[
+    base.BmcProtocol, Callable[[bmc_credentials.Credentials], base.Bmc]
+] = {
+    base.BmcProtocol.IPMI: ipmi.IpmiBmc,
+    base.BmcProtocol.REDFISH: redfish.RedfishBmc,
+}
+
+
+@dataclasses.dataclass(eq=False)
+class _Place:
+    """One owner's session; `lock` is held while anybody uses it."""
+
+    lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
+    credentials: bmc_credentials.Credentials | None = None
+    bmc: Any = None
+    used_at: float = 0.0
+
+    def close(self) -> None:
+        bmc, self.bmc = self.bmc, None
+        if bmc is not None:
+            try:
+                bmc.close()
+            except Exception as exc:
+                LOG.debug('A BMC session did not close: %s', exc)
+
+
+class Pool:
+    """Sessions by owner."""
+
+    def __init__(
+        self, idle_s: float = IDLE_S, max_sessions: int = MAX_SESSIONS
+    ) -> None:
+        """Make an empty pool; contacts nobody."""
+        self.idle_s = idle_s
+        self.max_sessions = max_sessions
+        self._places: collections.OrderedDict[str, _Place] = (
+            collections.OrderedDict()
+        )
+        self._guard = threading.Lock()
+        self._swept_at = 0.0
+
+    def __len__(self) -> int:
+        """Count the sessions that are held now."""
+        return sum(p.bmc is not None for p in list(self._places.values()))
+
+    def call(
+        self,
+        owner: str,
+        credentials: bmc_credentials.Credentials,
+        function: Callable[[Any], T],
+        *,
+        once: bool = False,
+        hold: bool = True,
+    ) -> T:
+        """Run `function` on the logged-in BMC of an owner.
+
+        A held session may have died with its BMC: what only reads is then
+        run again after a new login, what acts is not.
+
+        :param credentials: with the protocol decided.
+        :param once: `function` acts. A held session is tried with a harmless
+            question first, so that an action is not sent into the void.
+        :param hold: False gives the BMC its slot back at once.
+        :raises BmcBusy: somebody else used the session for 30 s.
+        """
+        self.sweep()
+        place = self._locked(owner, credentials.address)
+        try:
+            return self._run(place, credentials, function, once)
+        except exception.ZsbmError:
+            place.close()
+            raise
+        finally:
+            if not hold:
+                place.close()
+            place.used_at = time.monotonic()
+            place.lock.release()
+
+    def _run(
+        self,
+        place: _Place,
+        credentials: bmc_credentials.Credentials,
+        function: Callable[[Any], T],
+        once: bool,
+    ) -> T:
+        stale = time.monotonic() - place.used_at > self.idle_s
+        if place.credentials != credentials or stale:
+            place.close()
+        held = place.bmc is not None
+        try:
+            bmc = self._logged_in(place, credentials)
+            if not once:
+                return function(bmc)
+            if held:
+                bmc.get_power()
+        except (exception.BmcUnreachable, exception.BmcCredentialsRefused):
+            # A Redfish session that the BMC forgot is refused like a wrong
+            # password: only a fresh login tells them apart.
+            if not held:
+                raise
+            place.close()
+            bmc = self._logged_in(place, credentials)
+        return function(bmc)
+
+    def _logged_in(
+        self, place: _Place, credentials: bmc_credentials.Credentials
+    ) -> Any:
+        if place.bmc is None:
+            place.bmc = LOGINS[credentials.protocol](credentials)
+            place.credentials = credentials
+        return place.bmc
+
+    def _locked(self, owner: str, address: str) -> _Place:
+        while True:
+            with self._guard:
+                place = self._places.setdefault(owner, _Place())
+                self._places.move_to_end(owner)
+            if not place.lock.acquire(timeout=WAIT_S):
+                raise exception.BmcBusy(
+                    address=address,
+                    answer=f'another call has used it for {WAIT_S:.0f} s',
+                )
+            # Dropped while we waited: a new place belongs to the owner.
+            if self._places.get(owner) is place:
+                return place
+            place.lock.release()
+
+    def sweep(self) -> None:
+        """Close what is idle, and the oldest where there are too many."""
+        now = time.monotonic()
+        with self._guard:
+            if now - self._swept_at < SWEEP_S:
+                return
+            self._swept_at = now
+            held = [
+                (owner, place)
+                for owner, place in self._places.items()
+                if place.bmc is not None
+            ]
+        excess = len(held) - self.max_sessions
+        for index, (owner, place) in enumerate(held):
+            if index < excess or now - place.used_at > self.idle_s:
+                self.drop(owner, wait=False)
+
+    def drop(self, owner: str, *, wait: bool = True) -> None:
+        """Close an owner's session: its node moved, changed or went away.
+
+        :param wait: False leaves a session that is in use alone.
+        """
+        with self._guard:
+            place = self._places.get(owner)
+        if place is None:
+            return
+        if place.lock.acquire(blocking=wait, timeout=WAIT_S if wait else -1):
+            try:
+                place.close()
+                with self._guard:
+                    if self._places.get(owner) is place:
+                        del self._places[owner]
+            finally:
+                place.lock.release()
+
+    def keep_only(self, owners: Collection[str]) -> None:
+        """Drop the sessions of all others, as after a rebalance."""
+        for owner in set(self._places) - set(owners):
+            self.drop(owner, wait=False)
+
+    def close(self) -> None:
+        """Log out everywhere; the pool can be used again afterwards."""
+        for owner in list(self._places):
+            self.drop(owner, wait=False)
+
+
+_shared: Pool | None = None
+_shared_guard = threading.Lock()
+
+
+def shared() -> Pool:
+    """Return the pool of this process, made at the first call."""
+    global _shared
+    with _shared_guard:
+        if _shared is None:
+            _shared = Pool()
+            atexit.register(_shared.close)
+        return _shared

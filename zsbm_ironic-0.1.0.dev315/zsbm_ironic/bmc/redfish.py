@@ -1,0 +1,365 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A BMC over Redfish, by sushy: what is read often, quickly.
+
+Power state, sensors, health and identity on one kept connection with a shared
+TLS context. Writes and rare reads stay with upstream's Redfish interfaces,
+which hold years of vendor fixes: the drivers delegate to them. Made by
+`bmc.pool`; holds one session of the BMC, or none where it takes basic
+authentication, until `close`.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import sushy
+from oslo_log import log
+from sushy import auth as sushy_auth
+from sushy import connector as sushy_connector
+from sushy import exceptions as sushy_exc
+
+from zsbm_ironic.bmc import base, trust
+from zsbm_ironic.bmc import credentials as bmc_credentials
+from zsbm_ironic.common import exception
+
+LOG = log.getLogger(__name__)
+T = TypeVar('T')
+
+CONNECT_S = 5.0
+READ_S = 15.0
+
+_AUTH = {
+    'auto': sushy_auth.SessionOrBasicAuth,
+    'basic': sushy_auth.BasicAuth,
+    'session': sushy_auth.SessionAuth,
+}
+# DSP2046 PowerState; the transitional ones as Ironic reads them.
+_POWER = {
+    sushy.SYSTEM_POWER_STATE_ON: base.PowerState.ON,
+    sushy.SYSTEM_POWER_STATE_POWERING_ON: base.PowerState.ON,
+    sushy.SYSTEM_POWER_STATE_OFF: base.PowerState.OFF,
+    sushy.SYSTEM_POWER_STATE_POWERING_OFF: base.PowerState.OFF,
+}
+_HEALTH = {
+    'ok': base.Health.OK,
+    'warning': base.Health.WARNING,
+    'critical': base.Health.CRITICAL,
+}
+_BOOT = {
+    sushy.BOOT_SOURCE_TARGET_PXE: base.BootDevice.PXE,
+    sushy.BOOT_SOURCE_TARGET_HDD: base.BootDevice.DISK,
+    sushy.BOOT_SOURCE_TARGET_CD: base.BootDevice.CDROM,
+    sushy.BOOT_SOURCE_TARGET_BIOS_SETUP: base.BootDevice.BIOS,
+}
+
+
+def connector(
+    credentials: bmc_credentials.Credentials, **settings: Any
+) -> sushy_connector.Connector:
+    """Return a transport to one BMC that trusts only its certificate."""
+    redfish = credentials.redfish
+    host = credentials.address
+    if ':' in host:
+        host = f'[{host}]'
+    made = sushy_connector.Connector(
+        f'{redfish.scheme}://{host}:{redfish.port}',
+        # The adapter below decides; False here would silence nothing.
+        verify=True,
+        **settings,
+    )
+    mount(made, credentials.trust)
+    return made
+
+
+def mount(
+    made: sushy_connector.Connector, policy: bmc_credentials.Trust
+) -> None:
+    """Make a sushy connector trust as `policy` says."""
+    made._session.mount('https://', trust.Adapter(policy))
+
+
+# Sessions that could not be ended, by address: the BMC was silent, or showed
+# another certificate. Its slots are few, so whoever logs in next ends them.
+_left_open: dict[str, set[str]] = {}
+
+
+def end_session(
+    made: sushy_connector.Connector, path: str, username: str
+) -> None:
+    """End a session that another connection of ours left open.
+
+    A BMC that was started anew may have given its number to somebody else.
+
+    :param made: logged in to the same BMC.
+    :param username: whose session it has to be.
+    """
+    try:
+        if made.get(path).json().get('UserName') == username:
+            made.delete(path)
+    except (sushy_exc.SushyError, ValueError) as exc:
+        LOG.debug('Session %s is not ended: %s', path, exc)
+
+
+def session_of(root: sushy.Sushy) -> str | None:
+    """Return the path of the session that a client holds, if any."""
+    if isinstance(root._auth, sushy_auth.SessionAuth):
+        path: str | None = root._auth.get_session_resource_id()
+        return path
+    return None
+
+
+class RedfishBmc:
+    """One logged-in BMC and its one computer system."""
+
+    protocol = base.BmcProtocol.REDFISH
+
+    def __init__(self, credentials: bmc_credentials.Credentials) -> None:
+        """Verify the certificate, then log in.
+
+        :raises BmcUnreachable: no answer in time.
+        :raises BmcCertificateUntrusted: see `trust.check`.
+        :raises BmcCertificateChanged: see `trust.check`.
+        :raises BmcCredentialsRefused: user or password is wrong.
+        :raises BmcSettingMissing: several systems, none chosen.
+        """
+        self.credentials = credentials
+        self.address = credentials.address
+        self._root: Any = None
+        self.certificate: trust.Certificate | None = None
+        self._check_certificate()
+        self._connector = connector(
+            credentials,
+            server_side_retries=1,
+            default_request_timeout=READ_S,
+            connect_timeout=CONNECT_S,
+        )
+        self._connector._session.headers['Connection'] = 'keep-alive'
+        try:
+            self._root = self._ask('log in', self._log_in)
+            for path in _left_open.pop(self.address, ()):
+                end_session(self._connector, path, credentials.username)
+            self._system = self._ask('find its system', self._find_system)
+        except BaseException:
+            self.close()
+            raise
+
+    def _check_certificate(self) -> None:
+        redfish = self.credentials.redfish
+        if redfish.scheme == 'https':
+            self.certificate = trust.check(
+                self.address, redfish.port, self.credentials.trust
+            )
+
+    def _log_in(self) -> Any:
+        made = _AUTH[self.credentials.redfish.auth_type](
+            username=self.credentials.username,
+            password=self.credentials.password,
+        )
+        return sushy.Sushy(
+            self._connector._url,
+            root_prefix=self.credentials.redfish.root_prefix,
+            auth=made,
+            connector=self._connector,
+        )
+
+    def _find_system(self) -> Any:
+        chosen = self.credentials.redfish.system_id
+        if chosen is None:
+            paths = self._root.get_system_collection().members_identities
+            if len(paths) != 1:
+                raise exception.BmcSettingMissing(
+                    key='redfish_system_id',
+                    reason=(
+                        f'this BMC manages {len(paths)} systems: set it to '
+                        f'one of {", ".join(map(ascii, paths[:8]))}.'
+                    ),
+                )
+            chosen = paths[0]
+        return self._root.get_system(chosen)
+
+    @property
+    def system_id(self) -> str:
+        """Path of the computer system, as redfish_system_id wants it."""
+        return str(self._system.path)
+
+    def _ask(self, what: str, ask: Callable[[], T]) -> T:
+        try:
+            return ask()
+        except sushy_exc.AccessError as exc:
+            source = self.credentials.source
+            raise exception.BmcCredentialsRefused(
+                address=self.address,
+                username=self.credentials.username,
+                answer=f'HTTP {exc.status_code}',
+                keys=f'{source}_username and {source}_password',
+            ) from exc
+        except sushy_exc.ConnectionError as exc:
+            # A certificate that changed in between has an error of its own.
+            self._check_certificate()
+            raise exception.BmcUnreachable(
+                address=self.address,
+                what=f'Redfish on TCP port {self.credentials.redfish.port}',
+                timeout_s=round(READ_S),
+                key=f'{self.credentials.source}_address',
+            ) from exc
+        except sushy_exc.ResourceNotFoundError as exc:
+            raise exception.BmcUnsupported(
+                address=self.address, what=what, answer=str(exc)
+            ) from exc
+        except sushy_exc.SushyError as exc:
+            status = getattr(exc, 'status_code', 0)
+            if status in (429, 503):
+                raise exception.BmcBusy(
+                    address=self.address, answer=f'HTTP {status}'
+                ) from exc
+            raise exception.BmcCommandFailed(
+                address=self.address, what=what, answer=str(exc)
+            ) from exc
+
+    def get_power(self) -> base.PowerState:
+        """Return PowerState of the system, read now."""
+
+        def ask() -> Any:
+            self._system.refresh(force=True)
+            return self._system.power_state
+
+        found = self._ask('power state', ask)
+        if found not in _POWER:
+            raise exception.BmcCommandFailed(
+                address=self.address,
+                what='power state',
+                answer=f'{found} is neither on nor off',
+            )
+        return _POWER[found]
+
+    def get_boot_device(self) -> base.BootSetting:
+        """Return the boot source override."""
+
+        def ask() -> dict[str, Any]:
+            self._system.refresh(force=True)
+            return dict(self._system.boot or {})
+
+        boot = self._ask('boot device', ask)
+        enabled = boot.get('enabled')
+        if enabled in (None, sushy.BOOT_SOURCE_ENABLED_DISABLED):
+            return base.BootSetting(None, None)
+        mode = boot.get('mode')
+        return base.BootSetting(
+            _BOOT.get(boot.get('target')),
+            enabled == sushy.BOOT_SOURCE_ENABLED_CONTINUOUS,
+            None if mode is None else mode == sushy.BOOT_SOURCE_MODE_UEFI,
+        )
+
+    def sensors(self) -> tuple[base.SensorReading, ...]:
+        """Read fans, temperatures and power supplies of each chassis."""
+        readings: list[base.SensorReading] = []
+        for chassis in self._optional(lambda: self._system.chassis) or ():
+            thermal = self._optional(lambda c=chassis: c.thermal)  # type: ignore[misc]
+            power = self._optional(lambda c=chassis: c.power)  # type: ignore[misc]
+            if thermal is not None:
+                readings += map(_temperature, thermal.temperatures or ())
+                readings += map(_fan, thermal.fans or ())
+            if power is not None:
+                readings += map(_supply, power.power_supplies or ())
+        return tuple(readings)
+
+    def _optional(self, ask: Callable[[], T]) -> T | None:
+        """Read what a BMC need not have; None where it has not."""
+        try:
+            return self._ask('an optional resource', ask)
+        except exception.GiveUp as exc:
+            LOG.debug('%s', exc)
+            return None
+
+    def health(self) -> base.Health:
+        """Return HealthRollup of the system, or Health where there is none."""
+
+        def ask() -> tuple[object, ...]:
+            self._system.refresh(force=True)
+            status = self._system.status
+            return (status.health_rollup, status.health)
+
+        for found in self._ask('health', ask):
+            if found is not None:
+                return _health(found)
+        return base.Health.UNKNOWN
+
+    def vendor(self) -> base.VendorInfo:
+        """Return the identity that the system resource gives."""
+        managers: Iterable[Any] = (
+            self._optional(lambda: self._system.managers) or ()
+        )
+        firmware = next((m.firmware_version for m in managers), None)
+        system = self._system
+        return base.VendorInfo(
+            manufacturer=system.manufacturer,
+            model=system.json.get('Model'),
+            serial=system.json.get('SerialNumber'),
+            bmc_firmware=firmware,
+        )
+
+    def macs(self) -> tuple[str, ...]:
+        """Return MAC addresses of the system's Ethernet interfaces."""
+        summary = self._optional(
+            lambda: self._system.ethernet_interfaces.summary
+        )
+        return tuple(sorted(mac.lower() for mac in summary or {} if mac))
+
+    def secure_boot(self) -> bool | None:
+        """Return whether Secure Boot is on; None where it cannot tell."""
+        found = self._optional(lambda: self._system.secure_boot.enabled)
+        return None if found is None else bool(found)
+
+    def close(self) -> None:
+        """Log out; safe to call twice and on a dead BMC."""
+        root, self._root = self._root, None
+        if root is not None:
+            path = session_of(root)
+            try:
+                root._auth.close()
+            except Exception as exc:
+                LOG.debug('BMC %s: log-out failed: %s', self.address, exc)
+                if path:
+                    _left_open.setdefault(self.address, set()).add(path)
+            root._auth = None
+        self._connector.close()
+
+
+def _health(found: object) -> base.Health:
+    word = str(getattr(found, 'value', found) or '').lower()
+    return _HEALTH.get(word, base.Health.UNKNOWN)
+
+
+def _status(part: Any) -> base.Health:
+    return _health(part.status.health if part.status else None)
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _temperature(part: Any) -> base.SensorReading:
+    value = _number(part.reading_celsius)
+    return base.SensorReading(
+        part.name, 'Temperature', value, 'C', _status(part)
+    )
+
+
+def _fan(part: Any) -> base.SensorReading:
+    unit = str(getattr(part.reading_units, 'value', part.reading_units))
+    return base.SensorReading(
+        part.name or getattr(part, 'fan_name', None) or part.identity,
+        'Fan',
+        _number(part.reading),
+        '%' if unit.lower() == 'percent' else 'RPM',
+        _status(part),
+    )
+
+
+def _supply(part: Any) -> base.SensorReading:
+    return base.SensorReading(
+        part.name,
+        'Power Supply',
+        _number(part.last_power_output_watts),
+        'W',
+        _status(part),
+    )

@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Redfish side of an emulated BMC.
+
+server
+    HTTPS, faults, and sushy-tools' application for one chassis.
+driver, pages
+    What the application is told, and what it does not say by itself.
+auth, certificate
+    Basic authentication, sessions, a factory certificate.
+"""
+
+from zsbm_ironic.lab.emulator.redfish.server import RedfishSettings, Server
+
+__all__ = ('RedfishSettings', 'Server')

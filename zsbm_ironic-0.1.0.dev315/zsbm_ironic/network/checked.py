@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each of our network interfaces adds to upstream's: look, wait, explain.
+
+Upstream puts a server into a network, and goes on. Here settings are held
+against each other before anything is touched, what was changed is waited for
+and read back from the switch, and what is wrong is said with its remedy. A
+failed try leaves nothing of itself.
+
+`Checked` comes before upstream's class in the bases of each interface; what is
+different with Neutron is in `by_neutron`, without it in `vlan`.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from ironic import objects
+from ironic.common import exception as ironic_exception
+from ironic.drivers.modules import inspect_utils
+from oslo_log import log
+
+from zsbm_ironic.common import ironic_compat
+from zsbm_ironic.conf import CONF
+from zsbm_ironic.drivers.translate import translated
+from zsbm_ironic.network import (
+    exception,
+    finding,
+    metadata,
+    readback,
+    sight,
+    wiring,
+)
+from zsbm_ironic.ramdisk import version
+
+LOG = log.getLogger(__name__)
+
+Task = Any
+Purpose = wiring.Purpose
+
+
+class Checked:
+    """Looks before, and waits after, each change of upstream's interface."""
+
+    def judged(
+        self,
+        task: Task,
+        purposes: frozenset[Purpose],
+        network: str | None = None,
+    ) -> list[finding.Finding]:
+        """Hold the settings of a node's networks against each other.
+
+        :param network: one that it is not in yet, in place of the tenant's.
+        """
+        raise NotImplementedError
+
+    def ramdisk_network(
+        self, task: Task, purpose: Purpose = Purpose.PROVISIONING
+    ) -> wiring.Network | None:
+        """Return the network that the ramdisk of a node is in."""
+        raise NotImplementedError
+
+    def entered(
+        self, task: Task, purpose: Purpose, vif: str = ''
+    ) -> list[readback.Expected]:
+        """Wait until a network is entered; return what switches should have.
+
+        :param vif: the tenant's one that is meant; empty: all of them.
+        :raises ZsbmError: it is not, in time.
+        """
+        raise NotImplementedError
+
+    def completed(self, task: Task, data: metadata.Data) -> metadata.Data:
+        """Return network_data.json of a node's tenant, with what it lacks.
+
+        :param data: as Nova or Ironic made it.
+        """
+        del task
+        return data
+
+    @translated
+    def validate(self, task: Task) -> None:
+        """Check settings against Neutron; no switch is asked.
+
+        Not while they are mended: what is wrong now must not keep anybody
+        from it.
+
+        :raises InvalidParameterValue: a server would not reach its networks.
+        """
+        super().validate(task)  # type: ignore[misc]
+        if not ironic_compat.is_mending_ports(task):
+            self._require(task, frozenset(Purpose))
+
+    def examine(
+        self, task: Task, network: str | None = None
+    ) -> list[finding.Finding]:
+        """Return all that can be said of the networks of a node.
+
+        Of what the server itself saw, that of its last inspection.
+
+        :param network: see `judged`.
+        """
+        nics = nics_of(task)
+        return [
+            *self.judged(task, frozenset(Purpose), network),
+            *_read_back([readback.Expected(nic) for nic in nics]),
+            *sight.judge(
+                nics,
+                self.inspected(task),
+                network=self.ramdisk_network(task, Purpose.INSPECTION),
+            ),
+        ]
+
+    def inspected(self, task: Task) -> sight.Told:
+        """Return what the server saw at its last inspection."""
+        return sight.read(_inspected(task))
+
+    def why_silent(
+        self, task: Task, purpose: Purpose
+    ) -> list[finding.Finding]:
+        """Return what switches tell of a server that nobody hears.
+
+        :param purpose: what its ramdisk is waited for.
+        :raises ZsbmError: a switch that answered does so no more.
+        """
+        ask = _ask()
+        if ask is None:
+            return []
+        return readback.silent(
+            [nic for nic in nics_of(task) if nic.boots],
+            self.ramdisk_network(task, purpose),
+            ask,
+        )
+
+    @translated
+    def add_provisioning_network(self, task: Task) -> Any:
+        """Put the node where it is deployed; wait until it is there."""
+        return self._enter(
+            task,
+            Purpose.PROVISIONING,
+            super().add_provisioning_network,  # type: ignore[misc]
+        )
+
+    @translated
+    def add_cleaning_network(self, task: Task) -> Any:
+        """Put the node where it is cleaned; wait until it is there."""
+        return self._enter(
+            task,
+            Purpose.CLEANING,
+            super().add_cleaning_network,  # type: ignore[misc]
+        )
+
+    @translated
+    def add_inspection_network(self, task: Task) -> Any:
+        """Put the node where it is inspected; wait until it is there."""
+        return self._enter(
+            task,
+            Purpose.INSPECTION,
+            super().add_inspection_network,  # type: ignore[misc]
+        )
+
+    @translated
+    def add_rescuing_network(self, task: Task) -> Any:
+        """Put the node where it is rescued; wait until it is there."""
+        return self._enter(
+            task,
+            Purpose.RESCUING,
+            super().add_rescuing_network,  # type: ignore[misc]
+        )
+
+    @translated
+    def add_servicing_network(self, task: Task) -> Any:
+        """Put the node where it is serviced; wait until it is there."""
+        return self._enter(
+            task,
+            Purpose.SERVICING,
+            super().add_servicing_network,  # type: ignore[misc]
+        )
+
+    @translated
+    def configure_tenant_networks(self, task: Task) -> None:
+        """Put the node into the networks of its user; wait until it is."""
+        self._require(task, frozenset({Purpose.TENANT}), asks=True)
+        with undone(lambda: self.unconfigure_tenant_networks(task)):  # type: ignore[attr-defined]
+            super().configure_tenant_networks(task)  # type: ignore[misc]
+            self._see(task, Purpose.TENANT)
+
+    def _enter(
+        self, task: Task, purpose: Purpose, enter: Callable[[Task], Any]
+    ) -> Any:
+        self._require(task, frozenset({purpose}), asks=True)
+        with undone(lambda: getattr(self, f'remove_{purpose}_network')(task)):
+            result = enter(task)
+            self._see(task, purpose)
+            return result
+
+    def _see(self, task: Task, purpose: Purpose, vif: str = '') -> None:
+        refuse(task, _read_back(self.entered(task, purpose, vif)))
+
+    def _require(
+        self,
+        task: Task,
+        purposes: frozenset[Purpose],
+        *,
+        asks: bool = False,
+    ) -> None:
+        refuse(task, self.judged(task, purposes))
+        if asks:
+            refuse(
+                task,
+                _read_back([readback.Expected(nic) for nic in nics_of(task)]),
+            )
+
+
+def refuse(task: Task, findings: list[finding.Finding]) -> None:
+    """End it where something will not work.
+
+    :raises NetworkWrong: with all that is wrong.
+    """
+    bad = finding.wrong(findings)
+    if bad:
+        raise exception.NetworkWrong(
+            node=task.node.name or task.node.uuid, findings=finding.told(bad)
+        )
+
+
+@contextlib.contextmanager
+def undone(undo: Callable[[], object]) -> Iterator[None]:
+    """Undo what was begun when it fails; the first error is what is told."""
+    try:
+        yield
+    except Exception:
+        try:
+            undo()
+        except Exception:
+            LOG.exception('A network is left half entered')
+        raise
+
+
+def _ask() -> readback.Ask | None:
+    """Return what logs in to switches; None: the conductor is not told how."""
+    options = CONF.zsbm_network
+    if not options.switch_settings:
+        return None
+    return readback.Asking(
+        tuple(options.switch_settings),
+        options.switch_known_hosts,
+        options.switch_timeout_s,
+    )
+
+
+def _read_back(expected: list[readback.Expected]) -> list[finding.Finding]:
+    ask = _ask()
+    return readback.look(expected, ask) if ask else []
+
+
+def _inspected(task: Task) -> dict[str, Any]:
+    """Return what the ramdisk told of the network at the last inspection."""
+    try:
+        data = inspect_utils.get_inspection_data(task.node, task.context)
+    except ironic_exception.NodeInventoryNotFound:
+        return {}
+    plugins = data.get('plugin_data') or {}
+    heard = plugins.get('lldp_raw') or {}
+    nics = (data.get('inventory') or {}).get('interfaces') or ()
+    return {
+        **(plugins.get(version.NETWORK_KEY) or {}),
+        'interfaces': [
+            {**one, 'lldp': heard.get(one.get('name')) or one.get('lldp')}
+            for one in nics
+        ],
+    }
+
+
+def nics_of(task: Task) -> list[wiring.Nic]:
+    """Return the ports of a node as values."""
+    return [nic_of(task.node, port) for port in task.ports]
+
+
+def nic_of(node: objects.Node, port: objects.Port) -> wiring.Nic:
+    """Return a port of a node as a value."""
+    link = port.local_link_connection or {}
+    return wiring.Nic(
+        port.address.lower(),
+        port.uuid,
+        node.name or node.uuid,
+        str(link.get('switch_info') or link.get('switch_id') or ''),
+        str(link.get('switch_id') or ''),
+        str(link.get('port_id') or ''),
+        port.physical_network or '',
+        bool(port.pxe_enabled),
+    )
+
+
+def others_there(
+    task: Task, nics: Iterable[wiring.Nic]
+) -> tuple[wiring.Nic, ...]:
+    """Return ports of other nodes that are said to be where these are."""
+    places = {(nic.switch, nic.port_id) for nic in nics if nic.wired}
+    found = []
+    for port in objects.Port.list(task.context) if places else ():
+        link = port.local_link_connection or {}
+        switch = link.get('switch_info') or link.get('switch_id')
+        if port.node_id == task.node.id:
+            continue
+        if (switch, link.get('port_id')) in places:
+            node = objects.Node.get_by_id(task.context, port.node_id)
+            found.append(
+                wiring.Nic(
+                    port.address.lower(),
+                    port.uuid,
+                    node.name or node.uuid,
+                    str(switch),
+                    '',
+                    str(link['port_id']),
+                )
+            )
+    return tuple(found)
