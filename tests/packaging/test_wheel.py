@@ -32,6 +32,7 @@ LOADS = {
         'ironic.hardware.interfaces.boot',
         'ironic.hardware.interfaces.deploy',
         'ironic.hardware.interfaces.management',
+        'ironic.hardware.interfaces.network',
         'ironic.hardware.interfaces.power',
         'ironic.hardware.interfaces.vendor',
     ),
