@@ -32,8 +32,11 @@ class SystemsDriver(base.AbstractSystemsDriver):
     def __init__(self, chassis: chassis_room.Chassis) -> None:
         super().__init__()
         self._chassis = chassis
-        self._uuid = str(chassis.asset.uuid)
         self._http_boot_uri: str | None = None
+
+    @property
+    def _uuid(self) -> str:
+        return str(self._chassis.asset.uuid)
 
     @property
     def driver(self) -> str:
@@ -208,7 +211,11 @@ class Indicators:
     """The identify light as Redfish shows it."""
 
     def __init__(self, chassis: chassis_room.Chassis) -> None:
-        self._light = chassis.indicator
+        self._chassis = chassis
+
+    @property
+    def _light(self) -> chassis_room.Indicator:
+        return self._chassis.indicator
 
     def get_indicator_state(self, identity: str) -> str:
         """Return Off, Lit or Blinking."""
