@@ -5,13 +5,14 @@ A login costs five packets (IPMI) or a TLS handshake and a session (Redfish), a
 question on a held session two packets. One pool a process, made when it is
 first used and closed at exit: `shared()`. Called by the drivers and by
 monitoring with the node's uuid as owner. At most one session per owner and
-`max_sessions` in all; one that was idle for `idle_s` is closed at the next
-call, before the BMC forgets it.
+`max_sessions` in all, each of which is an open file; one that was idle for
+`idle_s` is closed at the next call, before the BMC forgets it.
 """
 
 import atexit
 import collections
 import dataclasses
+import resource
 import threading
 import time
 from collections.abc import Callable, Collection
@@ -28,7 +29,10 @@ T = TypeVar('T')
 
 # A BMC closes a session after 60 s +/- 3 s without traffic: IPMI v2.0 6.12.15.
 IDLE_S = 45.0
-MAX_SESSIONS = 256
+# More than a conductor has nodes; fewer where it may not open as many files,
+# of which all else gets its part.
+MAX_SESSIONS = 4096
+OTHER_FILES = 384
 WAIT_S = 30.0
 SWEEP_S = 5.0
 
@@ -214,6 +218,26 @@ def shared() -> Pool:
     global _shared
     with _shared_guard:
         if _shared is None:
-            _shared = Pool()
+            _shared = Pool(max_sessions=allowed_sessions())
             atexit.register(_shared.close)
         return _shared
+
+
+def allowed_sessions() -> int:
+    """Return how many sessions the files that we may open allow.
+
+    Whoever has more BMCs pays a login for each question to some of them: the
+    log says so once.
+    """
+    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return MAX_SESSIONS
+    found = max(1, min(MAX_SESSIONS, soft - OTHER_FILES))
+    if found < MAX_SESSIONS:
+        LOG.info(
+            'Sessions with at most %d BMCs are held: this process may open '
+            '%d files (LimitNOFILE= of its systemd unit).',
+            found,
+            soft,
+        )
+    return found

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A rack, or ten, of emulated BMCs in one process.
 
+``python -m zsbm_ironic.lab.emulator.fleet PLAN.json CONTROL`` serves until
+SIGTERM; CONTROL is the socket where faults are asked for (`client`).
+
 Each has an address of its own in one network, IPMI first, Redfish after. All
 of their chassis are in memory. The addresses are local as a whole: 127.0.0.0/8
 is, another network after `ip route add local NETWORK dev lo`.
@@ -8,11 +11,17 @@ is, another network after `ip route add local NETWORK dev lo`.
 
 import dataclasses
 import ipaddress
+import json
+import pathlib
+import signal
+import sys
+import threading
 import uuid
+from typing import Any
 
 from zsbm_ironic.lab.emulator import chassis as chassis_room
+from zsbm_ironic.lab.emulator import control, ipmi, redfish
 from zsbm_ironic.lab.emulator import faults as faults_room
-from zsbm_ironic.lab.emulator import ipmi, redfish
 
 ANY = '0.0.0.0'  # noqa: S104 - of a network namespace, or loopback alone
 # Numbers that no network has for a host of its own.
@@ -59,7 +68,7 @@ class Fleet:
         self.plan = plan
         self.members = list(map(self._member, range(plan.ipmi + plan.redfish)))
         self._wire: ipmi.Wire | None = None
-        self._bmcs: list[ipmi.Bmc] = []
+        self._bmcs: dict[str, ipmi.Bmc] = {}
         self._redfish: redfish.Fleet | None = None
         try:
             self._serve()
@@ -97,8 +106,8 @@ class Fleet:
                     plan.username,
                     plan.password,
                 )
-                self._bmcs.append(
-                    ipmi.Bmc(one.chassis, settings, one.faults, self._wire)
+                self._bmcs[one.name] = ipmi.Bmc(
+                    one.chassis, settings, one.faults, self._wire
                 )
         if plan.redfish:
             self._redfish = redfish.Fleet(
@@ -149,5 +158,51 @@ class Fleet:
             self._redfish.stop()
         if self._wire:
             self._wire.stop()
-        for one in self._bmcs:
+        for one in self._bmcs.values():
             one.stop()
+
+    def restart(self, name: str, seconds: float) -> None:
+        """Restart a BMC: silent for so long, all sessions gone."""
+        if name in self._bmcs:
+            self._bmcs[name].restart(seconds)
+            return
+        (member,) = (one for one in self.members if one.name == name)
+        member.faults.silence(seconds)
+        if self._redfish:
+            self._redfish.forget(member.address)
+
+    def status(self) -> dict[str, Any]:
+        """Return what a client has to know, as plain JSON values."""
+        return {
+            'members': {
+                one.name: self.driver_info(one) for one in self.members
+            },
+            'switched_on': sum(one.chassis.is_on for one in self.members),
+        }
+
+
+def main(arguments: list[str]) -> int:
+    """Serve until told to stop."""
+    plan_file, socket_file = map(pathlib.Path, arguments)
+    ending = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ending.set())
+    fleet = Fleet(Plan(**json.loads(plan_file.read_text())))
+    controller = control.Server(
+        socket_file,
+        control.of_fleet(
+            {one.name: (one.chassis, one.faults) for one in fleet.members},
+            fleet.status,
+            fleet.restart,
+        ),
+    )
+    try:
+        ending.wait()
+    finally:
+        controller.stop()
+        fleet.stop()
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))

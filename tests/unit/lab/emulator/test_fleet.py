@@ -102,3 +102,10 @@ class FleetTest(testtools.TestCase):
             credentials,
             lambda bmc: bmc.get_power(),
         )
+
+    def test_restarted_it_knows_no_session_and_is_asked_again(self):
+        for number in (4, IPMI + 3):
+            one = self.fleet.members[number]
+            self.power(one)
+            self.fleet.restart(one.name, 0.1)
+            self.assertIs(base.PowerState.ON, self.power(one))

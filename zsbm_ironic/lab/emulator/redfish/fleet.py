@@ -85,6 +85,12 @@ class Fleet:
         """SHA-256 of the certificate, as driver_info takes it."""
         return certificate.fingerprint(self._certificate)
 
+    def forget(self, address: str) -> None:
+        """Drop the sessions of one BMC, as its restart does."""
+        gate = self._members[address].gate
+        if gate:
+            gate.forget()
+
     def stop(self) -> None:
         """Stop serving and close the socket."""
         self._http.stop()

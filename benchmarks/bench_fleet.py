@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A fleet of BMCs asked for its power, as upstream does it and as we do.
+
+All are emulated, in one process and in a network namespace of their own: 700
+that speak IPMI, 300 that speak Redfish. Every way asks the same ones, in the
+same states: quiet; 2 and 10 per cent of packets lost; one of twenty dead; all
+restarted at once. CPU is that of who asks.
+
+python -m benchmarks.bench_fleet [--ipmi N] [--redfish N] [--state STATE]...
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks import deploy, fleets, kept
+from tests.matrix import results
+from zsbm_ironic.lab.emulator import client as clients
+from zsbm_ironic.lab.emulator import fleet
+
+RESULT = deploy.FOLDER / 'fleet.json'
+PROTOCOL = {
+    'ipmitool': ('ipmi',),
+    'pyghmi': ('ipmi',),
+    'upstream redfish': ('redfish',),
+    'zsbm': ('ipmi', 'redfish'),
+}
+STATES = ('quiet', 'loss 2 %', 'loss 10 %', 'dead 5 %', 'restarted')
+# One of so many.
+DEAD = 20
+RESTART_S = 20
+
+START_S = 120
+
+
+def main() -> None:
+    """Measure what is missing of the result file, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--ipmi', type=int, default=700)
+    parser.add_argument('--redfish', type=int, default=300)
+    parser.add_argument('--state', action='append', choices=STATES)
+    arguments = parser.parse_args()
+    if os.environ.get('ZSBM_FLEET_INSIDE') is None:
+        _enter_namespace()
+    tree = results.tree_hash()
+    sizes = f'{arguments.ipmi} IPMI, {arguments.redfish} Redfish'
+    runs = [
+        one for one in kept.load(RESULT, tree, dict) if one['fleet'] == sizes
+    ]
+    with _fleet(arguments.ipmi, arguments.redfish) as served:
+        for state in arguments.state or STATES:
+            for way, protocols in PROTOCOL.items():
+                for protocol in protocols:
+                    if any(
+                        (one['state'], one['protocol'], one['way'])
+                        == (state, protocol, way)
+                        for one in runs
+                    ):
+                        continue
+                    found = _measure(served, state, protocol, way)
+                    runs.append({'fleet': sizes, **found})
+                    RESULT.write_text(
+                        json.dumps({'tree': tree, 'runs': runs}, indent=1)
+                        + '\n'
+                    )
+                    _show(runs[-1:])
+    _show(runs)
+
+
+def _enter_namespace() -> None:
+    """Run this again where loopback is nobody else's."""
+    os.execvpe(  # noqa: S606 - a list, never a shell
+        'unshare',  # noqa: S607 - of util-linux, where PATH says
+        ['unshare', '--net', 'sh', '-c', 'ip link set lo up; exec "$@"', 'sh']
+        + [sys.executable, '-m', 'benchmarks.bench_fleet', *sys.argv[1:]],
+        {**os.environ, 'ZSBM_FLEET_INSIDE': '1'},
+    )
+
+
+class _Served:
+    """A fleet that is up."""
+
+    def __init__(self, socket: pathlib.Path) -> None:
+        self.control = clients.Client(socket)
+        self.members: dict[str, Any] = self.control.status()['members']
+
+    def of(self, protocol: str) -> dict[str, Any]:
+        return {
+            name: info
+            for name, info in self.members.items()
+            if info['bmc_protocol'] == protocol
+        }
+
+
+@contextlib.contextmanager
+def _fleet(ipmi: int, redfish: int) -> Iterator[_Served]:
+    with tempfile.TemporaryDirectory() as folder:
+        plan, socket = (
+            pathlib.Path(folder, name) for name in ('plan.json', 'control')
+        )
+        plan.write_text(
+            json.dumps(
+                {
+                    'ipmi': ipmi,
+                    'redfish': redfish,
+                    'ipmi_port': 623,
+                    'redfish_port': 443,
+                }
+            )
+        )
+        serving = subprocess.Popen(  # noqa: S603 - a list, never a shell
+            [sys.executable, '-m', fleet.__name__, plan, socket]
+        )
+        try:
+            deadline = time.monotonic() + START_S
+            while not socket.exists() and time.monotonic() < deadline:
+                time.sleep(0.2)
+            yield _Served(socket)
+        finally:
+            serving.terminate()
+            serving.wait()
+
+
+def _measure(
+    served: _Served, state: str, protocol: str, way: str
+) -> dict[str, Any]:
+    """Let one way ask its part of the fleet: acquainted, then in a state."""
+    members = served.of(protocol)
+    dead = list(members)[::DEAD]
+    served.control.clear()
+    with tempfile.NamedTemporaryFile('w', suffix='.json') as file:
+        json.dump(members, file)
+        file.flush()
+        asking = subprocess.Popen(  # noqa: S603 - a list, never a shell
+            [sys.executable, '-m', fleets.__name__, way, file.name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            json.loads(asking.stdout.readline())
+            _break(served, state, members, dead)
+            asking.stdin.write('\n')
+            asking.stdin.flush()
+            found = json.loads(asking.stdout.readline())
+        finally:
+            # Sessions that it holds end with the fleet.
+            asking.kill()
+            asking.communicate()
+            served.control.clear()
+    states = found.pop('states')
+    expected = dict.fromkeys(members, fleets.ON)
+    if state.startswith('dead'):
+        expected |= dict.fromkeys(dead, None)
+    answered = {
+        name: said
+        for name, said in states.items()
+        if not said.startswith('no answer')
+    }
+    return {
+        'state': state,
+        'protocol': protocol,
+        'way': way,
+        'bmcs': len(members),
+        'silent': len(members) - len(answered),
+        'wrong': sum(
+            said != expected[name] for name, said in answered.items()
+        ),
+        **found,
+    }
+
+
+def _break(
+    served: _Served, state: str, members: dict[str, Any], dead: list[str]
+) -> None:
+    if state.startswith('loss'):
+        per_cent = int(state.split()[1])
+        served.control.of(*members).faults(drop_percent=per_cent)
+    elif state.startswith('dead'):
+        served.control.of(*dead).faults(off=True)
+    elif state == 'restarted':
+        served.control.of(*members).restart(RESTART_S)
+        time.sleep(RESTART_S)
+
+
+def _show(runs: list[dict[str, Any]]) -> None:
+    for one in runs:
+        print(
+            f'{one["state"]:10s} {one["protocol"]:8s} {one["way"]:17s}'
+            f' {one["bmcs"]:5d} BMCs  CPU {one["cpu_s"]:8.3f} s'
+            f'  wall {one["wall_s"]:8.2f} s  {one["packets"]:7d} packets'
+            f'  {one["peak_bytes"] / 1e6:6.0f} MB'
+            f'  silent {one["silent"]}, wrong {one["wrong"]}',
+            flush=True,
+        )
+
+
+if __name__ == '__main__':
+    main()
