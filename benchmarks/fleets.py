@@ -81,8 +81,10 @@ class UpstreamRedfish:
     workers = UPSTREAM_WORKERS
 
     def __init__(self, members: Mapping[str, Info]) -> None:
+        from ironic import objects
         from ironic.conf import CONF
 
+        objects.register_all()
         CONF([], project='ironic', default_config_files=[])
         self._nodes: dict[str, Any] = {}
 
@@ -90,7 +92,6 @@ class UpstreamRedfish:
         from ironic import objects
         from ironic.drivers.modules.redfish import utils
 
-        objects.register_all()
         node = self._nodes.get(name)
         if node is None:
             node = self._nodes[name] = objects.Node(
