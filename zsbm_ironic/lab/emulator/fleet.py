@@ -13,6 +13,7 @@ import dataclasses
 import ipaddress
 import json
 import pathlib
+import random
 import signal
 import sys
 import threading
@@ -91,7 +92,8 @@ class Fleet:
             str(network[FIRST + number]),
             protocol,
             chassis_room.MemoryChassis(asset, is_on=True),
-            faults_room.Faults(),
+            # Each loses packets of its own.
+            faults_room.Faults(_random=random.Random(number)),  # noqa: S311
         )
 
     def _serve(self) -> None:
