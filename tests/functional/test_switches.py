@@ -67,6 +67,7 @@ class TestOpenVSwitch(testtools.TestCase):
                 vlan=switch_bench.VLAN,
                 tagged=frozenset(),
                 mtu=1500,
+                deaf_s=0,
             ),
             self.port(),
         )
