@@ -122,6 +122,22 @@ def _parser() -> argparse.ArgumentParser:
     _verb(verbs, 'shell', _shell, 'a shell inside the lab, OS_* set')
     run = _verb(verbs, 'exec', _exec, 'run a command inside the lab')
     run.add_argument('command', nargs=argparse.REMAINDER, metavar='-- CMD')
+    rack = _verb(
+        verbs,
+        'fleet',
+        _fleet,
+        'enrol racks of servers that are emulated BMCs alone',
+    )
+    rack.add_argument(
+        '--ipmi', type=int, default=0, metavar='N', help='that speak IPMI'
+    )
+    rack.add_argument(
+        '--redfish',
+        type=int,
+        default=0,
+        metavar='N',
+        help='that speak Redfish',
+    )
     fault = _verb(verbs, 'fault', _fault, 'break something on purpose')
     fault.add_argument('kind', choices=faults.KINDS)
     _machine(fault, nargs='?', help='machine that it hits')
@@ -239,6 +255,20 @@ def _exec(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
         sys.stderr.write('zsbm-lab exec: which command? exec -- CMD ...\n')
         return 2
     return _enter(command)
+
+
+def _fleet(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
+    # Imports the emulator, which takes seconds.
+    from zsbm_ironic.lab import fleet
+
+    if arguments.ipmi < 0 or arguments.redfish < 0:
+        sys.stderr.write('zsbm-lab fleet: a number is 0 or more\n')
+        return 2
+    if not arguments.ipmi + arguments.redfish:
+        sys.stderr.write('zsbm-lab fleet: how many? --ipmi N --redfish M\n')
+        return 2
+    fleet.up(lab, ipmi=arguments.ipmi, redfish=arguments.redfish)
+    return 0
 
 
 def _fault(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
