@@ -74,6 +74,12 @@ class CloudTest(base.LabTest):
     def join_flat(self):
         return self.join(NEIGHBOUR, fabric.FLAT_VLAN, ADDRESS)
 
+    def assert_on_flat(self, server):
+        """It answers by SSH, from another computer of the flat network."""
+        self.join_flat()
+        address = address_of(server, world.FLAT)
+        self.assertEqual(server.name, self.ssh(NEIGHBOUR, address, 'hostname'))
+
     def make_available(self):
         """Bring the machine to where Nova finds it; return its node's UUID."""
         fingerprint = bench.fingerprint(self.machine, self.lab.folders)

@@ -9,7 +9,6 @@ from tests.e2e.cloud import case
 from tests.e2e.cloud.case import (
     NEAR,
     NEAR_ADDRESS,
-    NEIGHBOUR,
     SERVER,
     STRANGER,
     address_of,
@@ -196,11 +195,7 @@ class LinksTest(case.CloudTest):
             heard = [line for line in file if mac in line]
         self.assertTrue(any('DHCPDISCOVER' in line for line in heard))
         self.assertEqual([], [line for line in heard if 'DHCPOFFER' in line])
-        self.join_flat()
-        self.assertEqual(
-            SERVER,
-            self.ssh(NEIGHBOUR, address_of(server, world.FLAT), 'hostname'),
-        )
+        self.assert_on_flat(server)
         self.delete([server])
         self.wait_given_back(uuid)
 
@@ -221,11 +216,7 @@ class NeutronDhcpTest(case.CloudTest):
     def test_dhcp_of_neutron(self):
         uuid = self.make_available()
         (server,) = self.create([SERVER], world.FLAT)
-        self.join_flat()
-        self.assertEqual(
-            SERVER,
-            self.ssh(NEIGHBOUR, address_of(server, world.FLAT), 'hostname'),
-        )
+        self.assert_on_flat(server)
         self.delete([server])
         self.wait_given_back(uuid)
 

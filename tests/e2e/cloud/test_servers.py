@@ -34,11 +34,7 @@ class CloudTest(case.CloudTest):
         uuid = self.make_available()
         (server,) = self.create([SERVER], world.FLAT)
         self.assertEqual(fabric.FLAT_VLAN, fabric.tag_of(self.tor, self.tap))
-        self.join_flat()
-        self.assertEqual(
-            SERVER,
-            self.ssh(NEIGHBOUR, address_of(server, world.FLAT), 'hostname'),
-        )
+        self.assert_on_flat(server)
         self.delete([server])
         self.wait_given_back(uuid)
 

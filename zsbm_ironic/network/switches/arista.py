@@ -40,11 +40,7 @@ class Eos(session.LoggedIn):
                 link,
                 vlan=vlans.vlan,
                 tagged=vlans.tagged,
-                deaf_s=self._session.ask(
-                    f'port {wanted}',
-                    f'show spanning-tree interface {wanted} detail',
-                    base.deaf_s,
-                ),
+                deaf_s=self._deaf_s(wanted),
             )
         return link
 

@@ -55,11 +55,7 @@ class Ios(session.LoggedIn):
             link,
             vlan=vlans.vlan,
             tagged=vlans.tagged,
-            deaf_s=self._session.ask(
-                f'port {wanted}',
-                f'show spanning-tree interface {wanted} detail',
-                base.deaf_s,
-            ),
+            deaf_s=self._deaf_s(wanted),
         )
 
     def where_is(self, mac: str) -> tuple[base.Heard, ...]:

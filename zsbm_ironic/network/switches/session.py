@@ -283,6 +283,17 @@ class LoggedIn:
         """Log out; safe to call twice."""
         self._session.close()
 
+    def _deaf_s(self, port: str) -> int | None:
+        """Ask what spanning tree does at a port, where `show` tells.
+
+        :param port: as `base.port_name` returned it.
+        """
+        return self._session.ask(
+            f'port {port}',
+            f'show spanning-tree interface {port} detail',
+            base.deaf_s,
+        )
+
 
 def _distrust(cause: BaseException) -> str | None:
     """Return what is wrong with a host key; None: that is not the problem."""
