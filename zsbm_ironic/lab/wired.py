@@ -69,6 +69,11 @@ def up(
         },
         _OWN,
     )
+    # It refuses to start where conductors are not called, as in a single
+    # process.
+    ironic.write_config(
+        _own_options(tor), {'DEFAULT': {'rpc_transport': 'json-rpc'}}, _OWN
+    )
     ironic.folder(_driver_folder(tor), _OWN, 0o750)
 
 
@@ -110,6 +115,7 @@ def service(
         (
             ironic.executable(NAME),
             *('--config-file', str(conductor.config_file)),
+            *('--config-file', str(_own_options(tor))),
             # What it writes of the switches for their driver is read here.
             *('--config-dir', str(_driver_folder(tor))),
         ),
@@ -117,6 +123,10 @@ def service(
         ironic.environment(conductor.root),
         ready=lambda: network.listens('127.0.0.1', RPC_PORT, tor.namespace),
     )
+
+
+def _own_options(tor: fabric.OpenVSwitch) -> pathlib.Path:
+    return tor.root / 'networking.conf'
 
 
 def _driver_folder(tor: fabric.OpenVSwitch) -> pathlib.Path:
