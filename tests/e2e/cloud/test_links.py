@@ -246,11 +246,8 @@ class WithoutNeutronTest(base.LabTest):
     def wire(self, server, **link):
         """Tell Ironic where the machine is plugged in, and its user's VLAN."""
         nic = server.machine.nics[0]
-        (port,) = json.loads(
-            server.baremetal(
-                *('port', 'list', '--address', nic.mac, '-f', 'json')
-            ).stdout
-        )
+        _status, found = self.api('GET', f'ports?address={nic.mac}')
+        (port,) = found['ports']
         words = [
             word
             for key, value in {**servers.link_of(nic.tap), **link}.items()
@@ -258,7 +255,7 @@ class WithoutNeutronTest(base.LabTest):
         ]
         user = json.dumps({'mode': 'access', 'native_vlan': wired.USER_VLAN})
         server.baremetal(
-            *('port', 'set', port['UUID'], '--extra', f'switchport={user}'),
+            *('port', 'set', port['uuid'], '--extra', f'switchport={user}'),
             *words,
         )
 
