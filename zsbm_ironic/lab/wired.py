@@ -44,6 +44,7 @@ def up(
 
     :param taps: network devices of the machines.
     """
+    fabric.name_ports(taps)
     for one in tor.daemons():
         start(one)
     with report.step('cables'):

@@ -122,6 +122,7 @@ def _up_fabric(
             bridge=layout.MANAGEMENT_BRIDGE,
             inner='mgmt',
         )
+    fabric.name_ports(taps)
     for switch in (tor, gateway, site.vm_host):
         for one in switch.daemons():
             start(one)

@@ -145,6 +145,16 @@ def vm_host(root: pathlib.Path) -> OpenVSwitch:
     return OpenVSwitch('vm', root / 'vm', VM_HOST, layout.VM_HOST)
 
 
+def name_ports(taps: Sequence[str]) -> None:
+    """Give ports the address that they say by LLDP as that of their switch.
+
+    Before the switch starts: it knows its ports from its last life, and reads
+    their addresses once.
+    """
+    for tap in taps:
+        network.ip('link', 'set', tap, 'address', SWITCH_ID)
+
+
 def wire_switch(tor: OpenVSwitch, taps: Sequence[str]) -> None:
     """Plug machines, and the conductor's own leg, into the switch.
 
@@ -156,8 +166,6 @@ def wire_switch(tor: OpenVSwitch, taps: Sequence[str]) -> None:
         *('--', 'set', 'bridge', BRIDGE, 'datapath_type=netdev'),
     )
     for tap in taps:
-        # By LLDP a port says its own address as that of its switch.
-        network.ip('link', 'set', tap, 'address', SWITCH_ID)
         tor.vsctl('--may-exist', 'add-port', BRIDGE, tap)
         tor.vsctl('set', 'interface', tap, 'lldp:enable=true')
     network.add_pair(LEG, f'{LEG}-tor', layout.BRIDGE)
