@@ -224,7 +224,7 @@ class NeutronDhcpTest(case.CloudTest):
 class WithoutNeutronTest(base.LabTest):
     """A switch that ironic-networking configures, and no cloud."""
 
-    plan = lifecycle.Plan(switch=True)
+    plan = lifecycle.Plan(switch=True, raw_images=False)
     state = '/var/lib/zsbm-lab-switch'
 
     @classmethod
