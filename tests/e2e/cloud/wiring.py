@@ -3,6 +3,8 @@
 
 import contextlib
 
+from openstack import exceptions
+
 from tests.e2e.cloud import case
 from zsbm_ironic.lab import bench, demo
 from zsbm_ironic.lab.cloud import fabric, servers
@@ -96,11 +98,11 @@ class WiringTest(case.CloudTest):
                 [self.uuid],
                 'manageable',
                 timeout=INSPECTED_S,
-                abort_on_failed_state=False,
-                fail=False,
             )
 
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(
+            exceptions.ResourceTimeout, exceptions.ResourceFailure
+        ):
             self.as_('system', try_it)
         return self.node()
 
