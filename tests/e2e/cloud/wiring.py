@@ -116,7 +116,7 @@ class WiringTest(case.CloudTest):
 
         def read(operator):
             answer = operator.baremetal.get(
-                f'/nodes/{self.uuid}/history/detail', microversion='1.78'
+                f'/nodes/{self.uuid}/history?detail=true', microversion='1.78'
             )
             return [one['event'] for one in answer.json()['history']][::-1]
 
