@@ -15,7 +15,7 @@ import pathlib
 import re
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jsonschema
@@ -191,6 +191,32 @@ def _check(data: Any, mac: str) -> None:
         raise exception.DesiredRecordInvalid(
             mac=mac, problem=f'{where}: {error.message[:200]}{hint}'
         )
+
+
+def settled(records: Mapping[str, Record]) -> dict[str, Record]:
+    """Leave each address to the record that was written last.
+
+    The record of a deleted port stays for a while, its address may be given
+    to another port at once. Addresses that Neutron serves are of networks of
+    their own and left alone.
+
+    :param records: by MAC.
+    """
+    owners: dict[str, str] = {}
+    for record in sorted(records.values(), key=lambda one: one.updated):
+        if record.served_by == 'zsbm':
+            owners |= dict.fromkeys(record.addresses, record.mac)
+    return {
+        mac: dataclasses.replace(
+            record,
+            addresses=tuple(
+                address
+                for address in record.addresses
+                if record.served_by != 'zsbm' or owners[address] == mac
+            ),
+        )
+        for mac, record in records.items()
+    }
 
 
 class DesiredState:

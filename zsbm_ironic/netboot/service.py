@@ -193,7 +193,8 @@ class Service:
     def _load(self) -> bool:
         generation = self._desired.generation()
         self._alone = self._is_alone()
-        records, rejected = self._desired.load()
+        found, rejected = self._desired.load()
+        records = desired.settled(found)
         if self._alone:
             records = {mac: one.without_boot() for mac, one in records.items()}
         for mac, reason in rejected.items():

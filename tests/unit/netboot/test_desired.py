@@ -7,9 +7,11 @@ import fixtures
 from oslotest import base
 
 from zsbm_ironic.common import exception
-from zsbm_ironic.netboot import desired
+from zsbm_ironic.netboot import desired, dnsmasq
 
 MAC = '52:54:00:aa:00:01'
+OTHER = '52:54:00:aa:00:02'
+SHARED = '198.51.100.50'
 NODE = '6f1d2a0e-5e0f-4a44-9d2c-0d7d5d2f0001'
 PORT = '6f1d2a0e-5e0f-4a44-9d2c-0d7d5d2f0002'
 HOSTILE = (
@@ -27,7 +29,8 @@ HOSTILE = (
 
 def record(**fields):
     fields.setdefault('addresses', ('198.51.100.50',))
-    return desired.Record(MAC, NODE, PORT, **fields)
+    fields.setdefault('mac', MAC)
+    return desired.Record(node=NODE, port=PORT, **fields)
 
 
 class TestRecord(base.BaseTestCase):
@@ -113,6 +116,33 @@ class TestRecord(base.BaseTestCase):
         bare = one.without_boot()
         self.assertFalse(bare.boots)
         self.assertEqual(one.addresses, bare.addresses)
+
+
+class TestSettled(base.BaseTestCase):
+    def test_an_address_is_of_the_record_written_last(self):
+        gone = record(mac=OTHER, addresses=(SHARED, '192.0.2.8'), updated=1.0)
+        new = record(addresses=(SHARED,), updated=2.0)
+        for order in ((gone, new), (new, gone)):
+            found = desired.settled({one.mac: one for one in order})
+            self.assertEqual((SHARED,), found[new.mac].addresses)
+            self.assertEqual(('192.0.2.8',), found[OTHER].addresses)
+        self.assertEqual(1, dnsmasq.hosts(found.values()).count(SHARED))
+
+    def test_what_neutron_serves_is_left_alone(self):
+        one, other = (
+            record(
+                mac=mac,
+                addresses=(SHARED,),
+                served_by='neutron',
+                updated=updated,
+            )
+            for mac, updated in ((record().mac, 1.0), (OTHER, 2.0))
+        )
+        ours = record(
+            mac='52:54:00:00:00:03', addresses=(SHARED,), updated=0.5
+        )
+        given = {found.mac: found for found in (one, other, ours)}
+        self.assertEqual(given, desired.settled(given))
 
 
 class TestDesiredState(base.BaseTestCase):
