@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Enrolment, `manage` and `validate` through the API of a real Ironic."""
 
+import ipaddress
 import time
+
+from cryptography import x509
 
 from tests import bmcs
 from tests.functional import ironic_service
@@ -133,7 +136,25 @@ class TestManage(ironic_service.TestCase):
             'refused user admin (HTTP 401)',
             'bmc_password',
         )
-        # Many BMCs lock an account after the third time.
+        self.check_attempts(bmc)
+
+    def test_wrong_password_in_the_keys_of_upstream(self):
+        address = ipaddress.ip_address(bmcs.ADDRESS)
+        bmc = self.useFixture(bmcs.SushyToolsBmc(x509.IPAddress(address)))
+        self.refused(
+            {
+                'redfish_address': f'https://{bmcs.ADDRESS}:{bmc.port}',
+                'redfish_username': bmcs.USER,
+                'redfish_password': 'wrong',
+                'redfish_verify_ca': str(bmc.directory / 'cert.pem'),
+            },
+            'refused user admin (HTTP 401)',
+            'redfish_password',
+        )
+        self.check_attempts(bmc)
+
+    def check_attempts(self, bmc):
+        """Many BMCs lock an account after the third wrong password."""
         log = (bmc.directory / 'log').read_text()
         self.assertLess(log.count('" 401 '), 3, log)
 

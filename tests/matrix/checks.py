@@ -281,7 +281,12 @@ def _count(test: dict[str, Any], outcome: Outcome, verbose: bool) -> None:
         reason = test['details'].get('reason')
         _say(f'        {reason.as_text().strip() if reason else ""}')
     if word == 'FAIL':
-        for name, content in sorted(test['details'].items()):
+        # Why it failed first: reports are cut at their end.
+        details = sorted(
+            test['details'].items(),
+            key=lambda item: (not item[0].startswith('traceback'), item[0]),
+        )
+        for name, content in details:
             text = content.as_text().strip()
             if text:
                 _say(f'---- {name}\n{text[-4000:]}')

@@ -134,9 +134,17 @@ def failing_once(task: Any) -> Iterator[None]:
         raise failed
     try:
         yield
-    except (exception.Retry, exception.FixSettings) as exc:
+    except exception.BmcUnsupported:
+        # What a BMC lacks leaves all else to be asked.
+        raise
+    except exception.ZsbmError as exc:
         task.zsbm_failed = exc
         raise
+
+
+def has_failed(task: Any) -> bool:
+    """Return whether this `manage` has failed, see `failing_once`."""
+    return getattr(task, 'zsbm_failed', None) is not None
 
 
 def ask_node(

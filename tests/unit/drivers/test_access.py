@@ -22,15 +22,24 @@ PIN = '5e' * 32
 
 @dataclasses.dataclass
 class Node:
-    """The two fields of a node that matter here."""
+    """The fields of a node that matter here."""
 
     driver_info: dict[str, Any]
     driver_internal_info: dict[str, Any] = dataclasses.field(
         default_factory=dict
     )
+    provision_state: str = 'available'
 
     def set_driver_internal_info(self, key, value):
         self.driver_internal_info[key] = value
+
+
+@dataclasses.dataclass
+class Task:
+    """A task's node, and what access notes on the task."""
+
+    node: Node
+    zsbm_failed: exception.ZsbmError | None = None
 
 
 class TestAccess(base.BaseTestCase):
@@ -180,3 +189,36 @@ class TestAccess(base.BaseTestCase):
         with open(f'{self.pins}/{PIN}.pem', 'w'):
             pass
         self.assertEqual(PIN, access.decided(node).trust.fingerprint)
+
+    def test_what_failed_in_a_manage_is_not_tried_again(self):
+        refused = exception.BmcCredentialsRefused(
+            address='192.0.2.11',
+            username='admin',
+            answer='HTTP 401',
+            keys='bmc_username and bmc_password',
+        )
+        # Some BMCs answer HTTP 500 to a wrong password.
+        failed = exception.BmcCommandFailed(
+            address='192.0.2.11', what='log in', answer='HTTP 500'
+        )
+        lacking = exception.BmcUnsupported(
+            address='192.0.2.11', what='MACs', answer='0xC1'
+        )
+        for error, state, tries in (
+            (refused, 'verifying', 1),
+            (failed, 'verifying', 1),
+            (lacking, 'verifying', 2),
+            (refused, 'available', 2),
+        ):
+            task = Task(Node({}, provision_state=state))
+            tried = []
+
+            def ask(task=task, error=error, tried=tried):
+                with access.failing_once(task):
+                    tried.append(error)
+                    raise error
+
+            for _ in range(2):
+                self.assertIs(error, self.assertRaises(type(error), ask))
+            self.assertEqual(tries, len(tried), (error, state))
+            self.assertEqual(tries == 1, access.has_failed(task))
