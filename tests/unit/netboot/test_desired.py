@@ -28,7 +28,7 @@ HOSTILE = (
 
 
 def record(**fields):
-    fields.setdefault('addresses', ('198.51.100.50',))
+    fields.setdefault('addresses', (SHARED,))
     fields.setdefault('mac', MAC)
     return desired.Record(node=NODE, port=PORT, **fields)
 
@@ -136,7 +136,7 @@ class TestSettled(base.BaseTestCase):
                 served_by='neutron',
                 updated=updated,
             )
-            for mac, updated in ((record().mac, 1.0), (OTHER, 2.0))
+            for mac, updated in ((MAC, 1.0), (OTHER, 2.0))
         )
         ours = record(
             mac='52:54:00:00:00:03', addresses=(SHARED,), updated=0.5
