@@ -109,8 +109,12 @@ class ReadbackTest(base.BaseTestCase):
 
     def test_what_neutron_may_not_do_there(self):
         expected = self.expected(vlan(VLAN))
-        found = self.wrong(expected, ngs_allowed_vlans='1,100')
-        self.assertIn(f'VLAN {VLAN} ', found['switch-allows'].detail)
+        entering = dataclasses.replace(
+            self.expected(), to_enter=(vlan(100), vlan(VLAN))
+        )
+        for one in (expected, entering):
+            found = self.wrong(one, ngs_allowed_vlans='1,100')
+            self.assertIn(f'VLAN {VLAN} ', found['switch-allows'].detail)
         found = self.wrong(expected, ngs_allowed_ports=f'x,{OTHER_PORT}')
         self.assertIn('ngs_allowed_ports', found['switch-allows'].detail)
         allowed = {

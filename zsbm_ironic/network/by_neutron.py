@@ -54,6 +54,40 @@ class ByNeutron(checked.Checked):
         with _client(task) as client:
             return plan.judge(self._situation(task, client, purposes, network))
 
+    def to_enter(
+        self,
+        task: Task,
+        purposes: frozenset[Purpose],
+        network: str | None = None,
+    ) -> list[readback.Expected]:
+        """Return the ports of a node, and the networks they are to enter.
+
+        :param network: name or id.
+        """
+        with _client(task) as client:
+            entries = tuple(self._entries(task, client, purposes, network))
+        cables = {
+            vif: {nic.address for nic in _links(task, one, needed=False)}
+            for one, vif in _vifs(task, Purpose.TENANT)
+        }
+
+        def enters(nic: wiring.Nic, entry: plan.Entry) -> bool:
+            if entry.purpose is Purpose.TENANT and entry.asked in cables:
+                return nic.address in cables[entry.asked]
+            return nic.boots
+
+        return [
+            readback.Expected(
+                nic,
+                to_enter=tuple(
+                    entry.network
+                    for entry in entries
+                    if entry.network and enters(nic, entry)
+                ),
+            )
+            for nic in checked.nics_of(task)
+        ]
+
     def ramdisk_network(
         self, task: Task, purpose: Purpose = Purpose.PROVISIONING
     ) -> wiring.Network | None:

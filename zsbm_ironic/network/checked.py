@@ -59,6 +59,18 @@ class Checked:
         """Return the network that the ramdisk of a node is in."""
         raise NotImplementedError
 
+    def to_enter(
+        self,
+        task: Task,
+        purposes: frozenset[Purpose],
+        network: str | None = None,
+    ) -> list[readback.Expected]:
+        """Return the ports of a node, and the networks they are to enter.
+
+        :param network: see `judged`.
+        """
+        raise NotImplementedError
+
     def entered(
         self, task: Task, purpose: Purpose, vif: str = ''
     ) -> list[readback.Expected]:
@@ -102,7 +114,7 @@ class Checked:
         nics = nics_of(task)
         return [
             *self.judged(task, frozenset(Purpose), network),
-            *_read_back([readback.Expected(nic) for nic in nics]),
+            *self._ahead(task, frozenset(Purpose), network),
             *sight.judge(
                 nics,
                 self.inspected(task),
@@ -193,8 +205,22 @@ class Checked:
             self._see(task, purpose)
             return result
 
+    def _ahead(
+        self,
+        task: Task,
+        purposes: frozenset[Purpose],
+        network: str | None = None,
+    ) -> list[finding.Finding]:
+        """Return what switches tell of ports before they enter a network."""
+        ask = _ask()
+        if ask is None:
+            return []
+        return readback.look(self.to_enter(task, purposes, network), ask)
+
     def _see(self, task: Task, purpose: Purpose, vif: str = '') -> None:
-        refuse(task, _read_back(self.entered(task, purpose, vif)))
+        expected = self.entered(task, purpose, vif)
+        ask = _ask()
+        refuse(task, readback.look(expected, ask) if ask else [])
 
     def _require(
         self,
@@ -205,10 +231,7 @@ class Checked:
     ) -> None:
         refuse(task, self.judged(task, purposes))
         if asks:
-            refuse(
-                task,
-                _read_back([readback.Expected(nic) for nic in nics_of(task)]),
-            )
+            refuse(task, self._ahead(task, purposes))
 
 
 def refuse(task: Task, findings: list[finding.Finding]) -> None:
@@ -246,11 +269,6 @@ def _ask() -> readback.Ask | None:
         options.switch_known_hosts,
         options.switch_timeout_s,
     )
-
-
-def _read_back(expected: list[readback.Expected]) -> list[finding.Finding]:
-    ask = _ask()
-    return readback.look(expected, ask) if ask else []
 
 
 def _inspected(task: Task) -> dict[str, Any]:

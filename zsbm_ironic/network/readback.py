@@ -41,11 +41,14 @@ class Expected:
     :ivar network: that the server is in now; None: in none yet, or it is not
         to be looked at.
     :ivar tagged: VLANs that pass beside it, of a trunk.
+    :ivar to_enter: networks that it is to be in next; whether the switch is
+        allowed their VLANs is looked at.
     """
 
     nic: wiring.Nic
     network: wiring.Network | None = None
     tagged: frozenset[int] = frozenset()
+    to_enter: tuple[wiring.Network, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +113,7 @@ def _allowed(
     expected: Expected, switch: settings.SwitchSettings
 ) -> Iterator[Finding]:
     """Tell what Neutron is not allowed, and leaves out with a line of log."""
-    nic, network = expected.nic, expected.network
+    nic = expected.nic
     ports, vlans = switch.allowed_ports, switch.allowed_vlans
     if ports is not None and nic.port_id not in ports:
         yield _wrong(
@@ -119,20 +122,32 @@ def _allowed(
             f'{nic.place} is not in ngs_allowed_ports of {switch.file}',
             'Add it there and where Neutron has it.',
         )
-    if network is None or vlans is None:
+    if vlans is None:
         return
-    # A flat network is the VLAN 1 of networking-generic-switch.
-    native = network.vlan_on(nic.physical_network) or 1
-    for vlan in sorted({native, *expected.tagged}):
+    needed = dict.fromkeys(expected.tagged, nic.address)
+    for network in (expected.network, *expected.to_enter):
+        native = network and _native(network, nic)
+        if network and native:
+            needed[native] = network.name
+    for vlan, about in sorted(needed.items()):
         if str(vlan) not in vlans:
             yield _wrong(
                 'switch-allows',
-                nic.address if vlan != native else network.name,
+                about,
                 f'VLAN {vlan} is not in ngs_allowed_vlans of switch '
                 f'{nic.switch}, {switch.file}',
                 'Add it there and where Neutron has it, or take a network '
                 'with another VLAN.',
             )
+
+
+def _native(network: wiring.Network, nic: wiring.Nic) -> int | None:
+    """Return the VLAN that networking-generic-switch sets for a network.
+
+    A flat one is its VLAN 1. An overlay has none until it is entered.
+    """
+    vlan = network.vlan_on(nic.physical_network)
+    return 1 if vlan is None and 'flat' in network.kinds else vlan
 
 
 def _port(expected: Expected, switch: base.Switch) -> Iterator[Finding]:

@@ -57,6 +57,29 @@ class ZsbmVlanNetwork(checked.Checked, ironic_networking.IronicNetworking):
             ),
         ]
 
+    def to_enter(
+        self,
+        task: Task,
+        purposes: frozenset[Purpose],
+        network: str | None = None,
+    ) -> list[readback.Expected]:
+        """Return the ports of a node, and the VLANs they are to enter.
+
+        :param network: see `judged`.
+        """
+        wanted = tuple(self._wanted(task, purposes, network))
+        return [
+            readback.Expected(
+                nic,
+                to_enter=tuple(
+                    one.network
+                    for one in wanted
+                    if one.network and one.nic == nic
+                ),
+            )
+            for nic in checked.nics_of(task)
+        ]
+
     def ramdisk_network(
         self, task: Task, purpose: Purpose = Purpose.PROVISIONING
     ) -> wiring.Network | None:
