@@ -6,7 +6,9 @@ with the real one it is `tests.e2e.cloud`.
 """
 
 import json
+import pathlib
 
+import fixtures
 from openstack import exceptions
 
 from tests import bmcs
@@ -92,6 +94,12 @@ class NetworkCase(test_netboot_ironic.TestCase):
             for one in self.findings(node, **arguments)
             if one['state'] == 'wrong'
         }
+
+    def inspection_fails(self, node):
+        """Try an inspection; return the last line of its history."""
+        self.api.set_node_provision_state(node, 'inspect')
+        self.wait_for(node, 'inspect failed')
+        return self.history(node)[-1]
 
 
 class TestNetwork(NetworkCase):
@@ -212,8 +220,35 @@ class TestNetwork(NetworkCase):
         )
         self.assertIn('--physical-network physnet1', first['Remedy'])
 
-    def inspection_fails(self, node):
-        """Try an inspection; return the last line of its history."""
-        self.api.set_node_provision_state(node, 'inspect')
-        self.wait_for(node, 'inspect failed')
-        return self.history(node)[-1]
+
+class TestSwitchSettings(NetworkCase):
+    @classmethod
+    def more_options(cls):
+        options = super().more_options()
+        folder = fixtures.TempDir()
+        folder.setUp()
+        cls.addClassCleanup(folder.cleanUp)
+        path = pathlib.Path(folder.path, 'switches.ini')
+        path.write_text(
+            '[genericswitch:tor]\n'
+            'device_type = netmiko_ovs_linux\n'
+            f'ip = {bmcs.ADDRESS}\n'
+            f'port = {bmcs.free_port()}\n'
+            'username = reader\n'
+            'password = secret\n'
+            'ngs_allowed_vlans = 1,200\n'
+        )
+        options['zsbm_network']['switch_settings'] = str(path)
+        return options
+
+    def test_a_vlan_that_the_switch_is_not_allowed(self):
+        node = self.wired()
+        found = self.wrong(node)
+        self.assertIn('VLAN 100 ', found['switch-allows']['detail'])
+        self.assertIn('switch-allows', self.inspection_fails(node))
+        self.assertEqual([], self.neutron.ports)
+        wanted = self.neutron.data['networks'][self.neutron.network]
+        wanted['provider:segmentation_id'] = 200
+        self.addCleanup(wanted.update, {'provider:segmentation_id': 100})
+        # Nobody answers at its address, and that is another matter.
+        self.assertEqual(['switch'], list(self.wrong(node)))
