@@ -308,8 +308,20 @@ def _vlan_and_mtu(
 
 
 def _packets(network: wiring.Network, told: Told) -> list[Finding]:
-    if told.tried is None or told.largest is None:
+    if told.tried is None:
         return []
+    if told.largest is None:
+        return [
+            Finding(
+                'mtu',
+                State.UNKNOWN,
+                Means.RAMDISK,
+                network.name,
+                'no packet came back from the conductor, not even a small '
+                'one, so the way could not be tried',
+                'Let the conductor answer ICMP echo requests.',
+            )
+        ]
     if told.largest >= told.tried:
         detail = f'packets of {told.tried} bytes reach the conductor'
         return [Finding('mtu', State.OK, Means.RAMDISK, network.name, detail)]

@@ -43,8 +43,8 @@ def nic(lldp_of=None, address=NIC.address, carrier=True):
 
 
 class SightTest(base.BaseTestCase):
-    def judge(self, *seen, nics=(NIC,), network=NETWORK, largest=None):
-        told = {'interfaces': list(seen), 'tried': 1500, 'largest': largest}
+    def judge(self, *seen, nics=(NIC,), network=NETWORK, **packets):
+        told = {'interfaces': list(seen), **packets}
         return sight.judge(nics, sight.read(told), network=network)
 
     def wrong(self, *seen, **more):
@@ -56,7 +56,7 @@ class SightTest(base.BaseTestCase):
 
     def test_where_it_is_said_to_be(self):
         frame = lldp(vlan=100, frame=1522, system='tor')
-        found = self.judge(nic(frame), largest=1500)
+        found = self.judge(nic(frame), tried=1500, largest=1500)
         self.assertEqual({State.OK}, {one.state for one in found})
 
     def test_port_known_by_its_description_alone(self):
@@ -108,11 +108,12 @@ class SightTest(base.BaseTestCase):
         self.assertIn('mtu', self.wrong(nic(lldp(frame=1422))))
 
     def test_packets_that_do_not_come_back(self):
-        found = self.wrong(nic(lldp()), largest=1400)['mtu']
+        found = self.wrong(nic(lldp()), tried=1500, largest=1400)['mtu']
         self.assertIn('--mtu 1400', found.remedy)
 
     def test_nothing_is_known_of_packets_that_nobody_answers(self):
-        self.assertEqual({}, self.wrong(nic(lldp()), largest=None))
+        found = self.judge(nic(lldp()), tried=1500, largest=None)[-1]
+        self.assertEqual(('mtu', State.UNKNOWN), (found.check, found.state))
 
     def test_silence_is_no_error(self):
         self.assertEqual({}, self.wrong(nic()))
