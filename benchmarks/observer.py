@@ -104,6 +104,7 @@ def _kind(target: str, rest: str) -> str | None:
 class Seen:
     """A process of the lab: what the kernel counted of it so far.
 
+    :ivar reading: number of the reading that this is of.
     :ivar started_s: seconds since the epoch.
     :ivar own_s: CPU seconds of its own.
     :ivar children_s: of children that have ended and were waited for.
@@ -111,6 +112,7 @@ class Seen:
 
     group: str
     parent: int
+    reading: int
     started_s: float
     own_s: float
     children_s: float
@@ -125,7 +127,8 @@ class Accounting(threading.Thread):
     """CPU and memory of the processes of the lab, read twice a second.
 
     What lives shorter than that (ipmitool) is in its parent's account. A
-    process that ended keeps its last reading, unless its parent has it.
+    process that ended keeps its last reading, unless its parent was read
+    after that, which then has it.
 
     :param group_of: tells the group of a process by its folder in /proc,
         None for one that is not to be counted.
@@ -144,6 +147,7 @@ class Accounting(threading.Thread):
         self._first: dict[int, float] = {}
         self._last: dict[int, Seen] = {}
         self._living: set[int] = set()
+        self._readings = 0
         self._peak: dict[str, int] = {}
         self.idle_s = 0.0
 
@@ -171,7 +175,12 @@ class Accounting(threading.Thread):
         """Return CPU seconds by group."""
         sums = dict.fromkeys(self._groups, 0.0)
         for pid, one in self._last.items():
-            if pid in self._living or one.parent not in self._last:
+            parent = self._last.get(one.parent)
+            if (
+                pid in self._living
+                or parent is None
+                or parent.reading <= one.reading
+            ):
                 sums[one.group] += one.cpu_s - self._first.get(pid, 0.0)
         return {name: round(value, 2) for name, value in sums.items()}
 
@@ -192,9 +201,10 @@ class Accounting(threading.Thread):
 
     def _read(self) -> None:
         living = set()
+        self._readings += 1
         memory: dict[str, int] = {}
         for folder in pathlib.Path('/proc').glob('[0-9]*'):
-            one = _seen(folder, self._group_of)
+            one = _seen(folder, self._group_of, self._readings)
             if one is not None:
                 living.add(int(folder.name))
                 self._last[int(folder.name)] = one
@@ -205,7 +215,9 @@ class Accounting(threading.Thread):
             self._peak[group] = max(size, self._peak.get(group, 0))
 
 
-def _seen(folder: pathlib.Path, group_of: GroupOf) -> Seen | None:
+def _seen(
+    folder: pathlib.Path, group_of: GroupOf, reading: int
+) -> Seen | None:
     """Read one process; None for one that is not counted, or has ended."""
     try:
         group = group_of(folder)
@@ -227,6 +239,7 @@ def _seen(folder: pathlib.Path, group_of: GroupOf) -> Seen | None:
     return Seen(
         group=group,
         parent=int(fields[1]),
+        reading=reading,
         started_s=booted + since_boot_s,
         own_s=own,
         children_s=children,

@@ -58,3 +58,16 @@ class AccountingTest(testtools.TestCase):
             time.sleep(2 * observer.READ_EVERY_S)
         self.assertLess(accounting.cpu_s()[observer.IRONIC], 0.2)
         self.assertGreater(accounting.idle_s, 0.4)
+
+    def test_work_of_a_child_that_ends_with_its_parent_counts(self):
+        with observer.Accounting(self.of_this_test) as accounting:
+            done = subprocess.run(
+                [sys.executable, '-c', PARENT, SPIN, self.mark],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                check=True,
+            )
+        spent_s = accounting.cpu_s()[observer.IRONIC]
+        # All but what was done since the last reading.
+        self.assertGreater(spent_s, float(done.stdout) / 2)
+        self.assertLess(spent_s, float(done.stdout) + 0.1)
