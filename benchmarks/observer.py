@@ -104,7 +104,6 @@ def _kind(target: str, rest: str) -> str | None:
 class Seen:
     """A process of the lab: what the kernel counted of it so far.
 
-    :ivar reading: number of the reading that this is of.
     :ivar started_s: seconds since the epoch.
     :ivar own_s: CPU seconds of its own.
     :ivar children_s: of children that have ended and were waited for.
@@ -112,23 +111,18 @@ class Seen:
 
     group: str
     parent: int
-    reading: int
     started_s: float
     own_s: float
     children_s: float
     resident_bytes: int
-
-    @property
-    def cpu_s(self) -> float:
-        return self.own_s + self.children_s
 
 
 class Accounting(threading.Thread):
     """CPU and memory of the processes of the lab, read twice a second.
 
     What lives shorter than that (ipmitool) is in its parent's account. A
-    process that ended keeps its last reading, unless its parent was read
-    after that, which then has it.
+    process that ended keeps its last reading, unless its parent has as much
+    of its children: one that does not wait for them never has it.
 
     :param group_of: tells the group of a process by its folder in /proc,
         None for one that is not to be counted.
@@ -144,10 +138,9 @@ class Accounting(threading.Thread):
         self._group_of = group_of or of_lab
         self._groups = groups
         self._halt = threading.Event()
-        self._first: dict[int, float] = {}
+        self._first: dict[int, Seen] = {}
         self._last: dict[int, Seen] = {}
         self._living: set[int] = set()
-        self._readings = 0
         self._peak: dict[str, int] = {}
         self.idle_s = 0.0
 
@@ -162,7 +155,7 @@ class Accounting(threading.Thread):
 
     def __enter__(self) -> 'Accounting':
         self._read()
-        self._first = {pid: one.cpu_s for pid, one in self._last.items()}
+        self._first = dict(self._last)
         self.start()
         return self
 
@@ -174,15 +167,25 @@ class Accounting(threading.Thread):
     def cpu_s(self) -> dict[str, float]:
         """Return CPU seconds by group."""
         sums = dict.fromkeys(self._groups, 0.0)
+        ended: dict[int, list[int]] = {}
         for pid, one in self._last.items():
-            parent = self._last.get(one.parent)
-            if (
-                pid in self._living
-                or parent is None
-                or parent.reading <= one.reading
-            ):
-                sums[one.group] += one.cpu_s - self._first.get(pid, 0.0)
+            if pid not in self._living and one.parent in self._last:
+                ended.setdefault(one.parent, []).append(pid)
+        inside = {pid for pids in ended.values() for pid in pids}
+        for pid in self._last.keys() - inside:
+            sums[self._last[pid].group] += self._spent_s(pid, ended)
         return {name: round(value, 2) for name, value in sums.items()}
+
+    def _spent_s(self, pid: int, ended: dict[int, list[int]]) -> float:
+        one, first = self._last[pid], self._first.get(pid)
+        own_s, children_s = one.own_s, one.children_s
+        if first is not None:
+            own_s -= first.own_s
+            children_s -= first.children_s
+        of_ended_s = sum(
+            self._spent_s(child, ended) for child in ended.get(pid, ())
+        )
+        return own_s + max(children_s, of_ended_s)
 
     def peak_bytes(self) -> dict[str, int]:
         """Return the largest resident memory of each group."""
@@ -201,10 +204,9 @@ class Accounting(threading.Thread):
 
     def _read(self) -> None:
         living = set()
-        self._readings += 1
         memory: dict[str, int] = {}
         for folder in pathlib.Path('/proc').glob('[0-9]*'):
-            one = _seen(folder, self._group_of, self._readings)
+            one = _seen(folder, self._group_of)
             if one is not None:
                 living.add(int(folder.name))
                 self._last[int(folder.name)] = one
@@ -215,9 +217,7 @@ class Accounting(threading.Thread):
             self._peak[group] = max(size, self._peak.get(group, 0))
 
 
-def _seen(
-    folder: pathlib.Path, group_of: GroupOf, reading: int
-) -> Seen | None:
+def _seen(folder: pathlib.Path, group_of: GroupOf) -> Seen | None:
     """Read one process; None for one that is not counted, or has ended."""
     try:
         group = group_of(folder)
@@ -239,7 +239,6 @@ def _seen(
     return Seen(
         group=group,
         parent=int(fields[1]),
-        reading=reading,
         started_s=booted + since_boot_s,
         own_s=own,
         children_s=children,
