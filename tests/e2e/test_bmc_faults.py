@@ -18,8 +18,9 @@ TRIES = 6
 # TCP gets through 30 % of loss, by and by; what gives up says so at once.
 LOSSY_S = 240
 # A log-in of which an answer is lost takes a slot of the BMC for a minute, so
-# that it may have none left; the message says to wait.
-LOST = ('did not answer', 'is busy')
+# that it may have none left; the message says to wait. One port may be heard
+# of and the other not.
+LOST = ('did not answer', 'is busy', 'is unclear')
 BUSY_S = 65
 
 

@@ -184,8 +184,9 @@ class BmcProtocolUnclear(FixSettings):
     """Detection cannot tell the protocol without risking a downgrade."""
 
     template = (
-        'The protocol of BMC {address} is unclear: {reason}. Set driver_info '
-        'bmc_protocol to redfish or to ipmi.'
+        'The protocol of BMC {address} is unclear: {reason}. Try again if its '
+        'network loses packets, else set driver_info bmc_protocol to redfish '
+        'or to ipmi.'
     )
     EXAMPLE = {
         'address': '192.0.2.11',
