@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from zsbm_ironic.common import completion, exception, progress
-from zsbm_ironic.lab import demo, faults, layout, lifecycle, network
+from zsbm_ironic.lab import demo, faults, hosted, layout, lifecycle, network
 
 Handler = Callable[[argparse.Namespace, lifecycle.Lab], int]
 
@@ -98,6 +98,42 @@ def _parser() -> argparse.ArgumentParser:
         action='store_true',
         help='machines behind a switch that ironic-networking configures, '
         'without Neutron',
+    )
+    up.add_argument(
+        '--bridge',
+        metavar='NAME',
+        default='',
+        help='machines alone, on this bridge of the host, for an Ironic that '
+        'is not of the lab; the bridge is made where there is none',
+    )
+    up.add_argument(
+        '--bridge-address',
+        metavar='ADDRESS/LENGTH',
+        default='',
+        help='address of the host on a bridge that is made',
+    )
+    nodes = _verb(
+        verbs,
+        'nodes',
+        _nodes,
+        'print the machines, log-ins included, as `openstack baremetal '
+        'create` takes them',
+    )
+    nodes.add_argument(
+        '--resource-class',
+        metavar='NAME',
+        default='baremetal',
+        help='that they are scheduled by (default: %(default)s)',
+    )
+    nodes.add_argument(
+        '--network-interface',
+        metavar='NAME',
+        help="of each node (default: Ironic's)",
+    )
+    nodes.add_argument(
+        '--physical-network',
+        metavar='NAME',
+        help='that each port is plugged into (default: none is said)',
     )
     down = _verb(verbs, 'down', _down, 'stop everything of the lab')
     down.add_argument(
@@ -187,9 +223,24 @@ def _up(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
             overlay=arguments.overlay,
             neutron_dhcp=arguments.neutron_dhcp,
             switch=arguments.switch,
+            bridge=arguments.bridge,
+            bridge_address=arguments.bridge_address,
         )
     )
-    lab.report.say('The lab is up. Go on with: zsbm-lab demo | shell | status')
+    verbs = 'nodes' if arguments.bridge else 'demo | shell'
+    lab.report.say(f'The lab is up. Go on with: zsbm-lab {verbs} | status')
+    return 0
+
+
+def _nodes(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
+    found = hosted.nodes(
+        lab.declared(),
+        lab.folders,
+        resource_class=arguments.resource_class,
+        network_interface=arguments.network_interface,
+        physical_network=arguments.physical_network,
+    )
+    sys.stdout.write(json.dumps({'nodes': found}, indent=2) + '\n')
     return 0
 
 
