@@ -112,6 +112,13 @@ def _parser() -> argparse.ArgumentParser:
         default='',
         help='address of the host on a bridge that is made',
     )
+    up.add_argument(
+        '--bmc-network',
+        metavar='CIDR',
+        default=layout.HOSTED_BMC_NETWORK,
+        help='with --bridge, that the BMCs have their addresses in, on this '
+        'host (default: %(default)s)',
+    )
     nodes = _verb(
         verbs,
         'nodes',
@@ -225,6 +232,9 @@ def _up(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
             switch=arguments.switch,
             bridge=arguments.bridge,
             bridge_address=arguments.bridge_address,
+            bmc_network=arguments.bmc_network
+            if arguments.bridge
+            else layout.BMC_NETWORK,
         )
     )
     verbs = 'nodes' if arguments.bridge else 'demo | shell'

@@ -26,6 +26,30 @@ BMC_LINK = 'zsbm-bmc'
 HERE = ''
 
 
+def check_free(network_of_bmcs: str) -> None:
+    """See that nothing of this host has an address in the BMCs' network.
+
+    :raises LabSettingInvalid: an interface has, or it is no network.
+    """
+    try:
+        wanted = ipaddress.IPv4Network(network_of_bmcs)
+    except ValueError as exc:
+        raise lab_exception.LabSettingInvalid(
+            where='--bmc-network', what=str(exc)
+        ) from exc
+    listed = network.ip('-j', '-4', 'address', 'show', namespace=HERE)
+    for link in json.loads(listed or '[]'):
+        for info in link.get('addr_info', []):
+            text = f'{info["local"]}/{info["prefixlen"]}'
+            own = ipaddress.IPv4Interface(text).network
+            if link['ifname'] != BMC_LINK and wanted.overlaps(own):
+                raise lab_exception.LabSettingInvalid(
+                    where=f'--bmc-network {network_of_bmcs}',
+                    what=f'{link["ifname"]} has {text}; give the BMCs a '
+                    'network that nothing here is in',
+                )
+
+
 def connect(
     bridge: str,
     address: str,

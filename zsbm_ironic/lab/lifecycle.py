@@ -58,6 +58,7 @@ class Plan:
     :ivar bridge: machines alone, on this bridge of the host, for an Ironic
         that is not the lab's; empty: a lab.
     :ivar bridge_address: with its prefix length, of a bridge that is made.
+    :ivar bmc_network: that the BMCs have their addresses in.
     :ivar raw_images: the conductor unpacks an image, as Ironic does by
         default; else the ramdisk does, and a tenth of the bytes go through
         the emulated NIC of a machine.
@@ -74,6 +75,7 @@ class Plan:
     switch: bool = False
     bridge: str = ''
     bridge_address: str = ''
+    bmc_network: str = layout.BMC_NETWORK
     raw_images: bool = True
 
     @property
@@ -153,7 +155,11 @@ class Lab:
 
     def declared(self) -> list[machines.Declaration]:
         """Return the machines of this lab."""
-        return machines.load(self._declared_in(), self.folders.state)
+        return machines.load(
+            self._declared_in(),
+            self.folders.state,
+            (self.plan() or Plan()).bmc_network,
+        )
 
     def machine_names(self) -> list[str]:
         """Return the names of its machines; needs no rights, makes nothing."""
@@ -254,6 +260,7 @@ class Lab:
         self._stop_what_is_outdated()
         declared = self.declared()
         with self.report.step('network'):
+            hosted.check_free(plan.bmc_network)
             hosted.connect(
                 plan.bridge, plan.bridge_address, declared, self.folders.state
             )
