@@ -33,7 +33,7 @@ PREPARE = f"""
 mkdir -p {VENV}/bin {REQUIREMENTS}/.venv/bin
 ln -s /usr/local/bin/edit-constraints {REQUIREMENTS}/.venv/bin/
 ln -s {sys.prefix}/bin/* {VENV}/bin/
-ln -sf /usr/local/bin/pip /usr/local/bin/openstack {VENV}/bin/
+ln -sf /usr/local/bin/pip {VENV}/bin/
 """
 
 
@@ -41,11 +41,13 @@ class Machine(overlay_root.OverlayRoot):
     """Before its first stack.sh.
 
     :param devstack: a checkout of devstack.
+    :param more: further lines of local.conf.
     """
 
-    def __init__(self, devstack):
-        super().__init__()
+    def __init__(self, devstack, more='', network='host'):
+        super().__init__(network)
         self._devstack = devstack
+        self._more = more
 
     def _setUp(self):
         super()._setUp()
@@ -65,7 +67,9 @@ class Machine(overlay_root.OverlayRoot):
         sample = (sources.TOP / 'devstack/local.conf.sample').read_text()
         self.put(
             f'{DEVSTACK}/local.conf',
-            re.sub(r'https://\S+/', f'{REPOSITORIES}/', sample) + LOCALRC,
+            re.sub(r'https://\S+/', f'{REPOSITORIES}/', sample)
+            + LOCALRC
+            + self._more,
         )
         script = sources.TOP / 'tests/devstack/phases.sh'
         self.put(f'{HOME}/phases.sh', script.read_text())

@@ -3,10 +3,10 @@
 
 devstack writes all over a machine and has `sudo` for it. In here it is the
 ordinary user `stack`, as on its own machines; files of the host are below an
-overlay and stay as they are. Each run has mounts of its own. What is
-installed, or asked of the kernel and of services that are not there, is
-recorded by programs that stand in the way. No systemd listens: systemctl
-works on files alone.
+overlay and stay as they are. Each run has mounts and processes of its own,
+which end with it. What is installed, or asked of the kernel and of services
+that are not there, is recorded by programs that stand in the way. No systemd
+listens: systemctl works on files alone.
 """
 
 import hashlib
@@ -38,7 +38,6 @@ RECORDED = (
     'iptables',
     'modprobe',
     'openstack',
-    'ovs-vsctl',
     'pip',
     'systemd-tmpfiles',
 )
@@ -57,18 +56,27 @@ shift 2
 root=$folder/root
 mount -t overlay overlay \
     -o "lowerdir=/,upperdir=$folder/upper,workdir=$folder/work" "$root"
-for name in dev proc sys; do
+for name in dev sys; do
     mount --rbind "/$name" "$root/$name"
 done
+mount -t proc proc "$root/proc"
+ip link set lo up
 mkdir -p "$root$programs"
 mount --bind "$programs" "$root$programs"
 exec chroot "$root" "$@"
 """
-LIMIT_S = 300
+LIMIT_S = 1200
 
 
 class OverlayRoot(fixtures.Fixture):
-    """A machine to run devstack on; the first commands make its user."""
+    """A machine to run devstack on; the first commands make its user.
+
+    :param network: host, or own: each run has nothing but a loopback.
+    """
+
+    def __init__(self, network='host'):
+        super().__init__()
+        self._network = network
 
     def _setUp(self):
         # Not in /tmp, which is often a tmpfs that no overlay can be on.
@@ -136,7 +144,8 @@ class OverlayRoot(fixtures.Fixture):
     def _run(self, argv, check=True):
         done = subprocess.run(
             [
-                *('unshare', '--mount', '--fork', '--kill-child'),
+                *('unshare', '--mount', '--pid', '--fork', '--kill-child'),
+                *(['--net'] if self._network == 'own' else []),
                 *('sh', '-ec', ENTER, 'enter', self.folder, sys.prefix),
                 *argv,
             ],

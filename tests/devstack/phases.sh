@@ -5,8 +5,13 @@
 # What this script of devstack does around the phases of plugins, with
 # devstack's own functions and libraries, and nothing between the phases.
 #
+# phases.sh TOP_DIR stack COMMANDS
+# COMMANDS in place of what the plugin of ironic does in phase extra.
+#
 # phases.sh TOP_DIR try COMMANDS...
 # The same until pre-install; then each of the commands in a shell of its own.
+
+# shellcheck disable=SC1090,SC1091,SC2034  # files and variables of devstack
 
 TOP_DIR=$1
 mode=$2
@@ -14,9 +19,7 @@ shift 2
 cd "$TOP_DIR" || exit
 FILES=$TOP_DIR/files
 
-# shellcheck disable=SC1091
 source functions
-# shellcheck disable=SC1091
 source lib/stack
 
 function echo_summary {
@@ -28,7 +31,6 @@ function source_libraries {
     for name in apache tls infra libraries lvm horizon keystone glance nova \
             placement cinder swift neutron ldap dstat atop tcpdump etcd3 \
             os-vif; do
-        # shellcheck disable=SC1090
         source "lib/$name"
     done
 }
@@ -37,7 +39,6 @@ function until_pre_install {
     set -o errexit
     rm -f .localrc.auto
     extract_localrc_section local.conf localrc .localrc.auto
-    # shellcheck disable=SC1091
     source stackrc
     sudo mkdir -p "$DATA_DIR"
     safe_chown -R "$STACK_USER" "$DATA_DIR"
@@ -45,9 +46,7 @@ function until_pre_install {
     LOCAL_HOSTNAME=$(hostname -s)
     install_python
     SSL_BUNDLE_FILE=$DATA_DIR/ca-bundle.pem
-    # shellcheck disable=SC1091
     source lib/database
-    # shellcheck disable=SC1091
     source lib/rpc_backend
     fetch_plugins
     run_phase override_defaults
@@ -68,7 +67,8 @@ function stack {
     merge_config_group "$TOP_DIR/local.conf" post-config
     save_stackenv
     merge_config_group "$TOP_DIR/local.conf" extra
-    # That of ironic wants a database and an API that run.
+    # The plugin of ironic wants a database and Apache that run.
+    eval "${1:-}"
     DEVSTACK_PLUGINS=zsbm-ironic
     run_phase stack extra
     merge_config_group "$TOP_DIR/local.conf" post-extra
@@ -78,9 +78,7 @@ function stack {
 }
 
 function unstack {
-    # shellcheck disable=SC1091
     source lib/database
-    # shellcheck disable=SC1091
     source openrc
     DATA_DIR=${DATA_DIR:-$DEST/data}
     run_phase override_defaults
@@ -91,14 +89,10 @@ function unstack {
 }
 
 function clean {
-    # shellcheck disable=SC1091
     source openrc
-    # shellcheck disable=SC1091
     source .stackenv
     source_libraries
-    # shellcheck disable=SC1091
     source lib/database
-    # shellcheck disable=SC1091
     source lib/rpc_backend
     load_plugin_settings
     run_phase clean
