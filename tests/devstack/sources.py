@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where devstack's files come from: a checkout, and ironic's sdist."""
+"""Where devstack's files come from: a checkout, and sdists of PyPI."""
 
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,7 +13,11 @@ from zsbm_ironic.common import artifacts
 from zsbm_ironic.lab import layout
 
 TOP = pathlib.Path(__file__).parents[2]
-KIND = 'ironic-sdist'
+CONSTRAINTS = TOP / 'constraints.txt'
+CLOUD = TOP / 'zsbm_ironic/lab/cloud/requirements.txt'
+# It has edit-constraints; its lists are older than what it is used with.
+REQUIREMENTS_TOOL = '1.2.0'
+KIND = 'sdist'
 DOWNLOAD_S = 300
 
 
@@ -34,25 +39,37 @@ def devstack():
 
 
 def ironic():
-    """Return ironic's source at the version of constraints.txt.
+    """Return ironic's source at the version of constraints.txt."""
+    return sdist('ironic', pins(CONSTRAINTS)['ironic'])
 
-    From PyPI, which git repositories of the same release are made of; kept in
-    the cache of the lab.
+
+def sdist(name, version):
+    """Return the source of a release on PyPI, kept in the lab's cache.
+
+    OpenStack's git repositories have the same files at that release, and
+    history.
     """
-    pins = (TOP / 'constraints.txt').read_text()
-    version = re.search(r'^ironic==(\S+)$', pins, re.M).group(1)
     cache = artifacts.Artifacts(layout.Layout.from_environment().cache)
-    folder = cache.get(KIND, version, lambda where, _: _fetch(version, where))
-    return folder / f'ironic-{version}'
+    folder = cache.get(
+        KIND,
+        f'{name}-{version}',
+        lambda where, _: _fetch(f'{name}=={version}', where),
+    )
+    (found,) = folder.iterdir()
+    return found
 
 
-def _fetch(version, where):
+def pins(path):
+    """Return {name: version} of a lock file."""
+    return dict(re.findall(r'^([\w.-]+)==(\S+)$', path.read_text(), re.M))
+
+
+def _fetch(what, where):
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
             [
                 *(sys.executable, '-m', 'pip', '-q', 'download'),
-                *('--no-deps', '--no-binary', ':all:', '-d', folder),
-                f'ironic=={version}',
+                *('--no-deps', '--no-binary', ':all:', '-d', folder, what),
             ],
             timeout=DOWNLOAD_S,
             check=True,
@@ -63,6 +80,33 @@ def _fetch(version, where):
             ['tar', '-x', '--no-same-owner', '-f', archive, '-C', where],
             check=True,
         )
+
+
+def make_repositories(folder):
+    """Make what stack.sh clones of OpenStack below a folder, for GIT_BASE.
+
+    Keystone and ironic of the releases that the lab runs; requirements with
+    the tool of its own and the locks of the lab as upper constraints.
+    """
+    locked = {**pins(CONSTRAINTS), **pins(CLOUD)}
+    releases = {
+        'ironic': locked['ironic'],
+        'keystone': locked['keystone'],
+        'openstack-requirements': REQUIREMENTS_TOOL,
+    }
+    for name, version in releases.items():
+        plain = name.removeprefix('openstack-')
+        target = folder / 'openstack' / f'{plain}.git'
+        shutil.copytree(sdist(name, version), target)
+        if plain == 'requirements':
+            for file, form in (
+                ('upper-constraints.txt', '{}==={}\n'),
+                ('global-requirements.txt', '{}\n'),
+            ):
+                (target / file).write_text(
+                    ''.join(form.format(*pin) for pin in locked.items())
+                )
+        make_repository(target)
 
 
 def copy_of_checkout(target):

@@ -21,6 +21,14 @@ REFUSED = {
     'IRONIC_BAREMETAL_BASIC_OPS=True; IRONIC_IS_HARDWARE=False; '
     'check_zsbm_settings': 'Set IRONIC_IS_HARDWARE=True',
     'ZSBM_MACHINES_FILE=/none; check_zsbm_settings': 'Name a file',
+    'IRONIC_PROVISION_ALLOCATION_POOL=10.0.5.10-20; check_zsbm_settings': (
+        'Set it as in start='
+    ),
+    'ZSBM_BMC_PROTOCOL=telnet; check_zsbm_settings': 'Set it to redfish',
+    'ZSBM_HTTP_PORT=$IRONIC_HTTP_PORT; check_zsbm_settings': (
+        'Set ZSBM_HTTP_PORT to another'
+    ),
+    'ZSBM_NETBOOT_USER=root; check_zsbm_settings': 'an account of its own',
     'IRONIC_PROVISION_NETWORK_NAME=prov; check_zsbm_settings': (
         'Set IRONIC_PROVISION_SEGMENTATION_ID'
     ),
@@ -53,6 +61,32 @@ ALIKE = (
     'IRONIC_VM_COUNT=2; IRONIC_BOOT_MODE=bios; ZSBM_BMC_PROTOCOL=ipmi; '
     f'_zsbm_write_machines {MACHINES}'
 )
+TEMPEST = (
+    f'enable_service tempest; TEMPEST_CONFIG={machine.HOME}/tempest.conf; '
+    'IRONIC_VM_SPECS_DISK=7; configure_zsbm_tempest; '
+    'iniget $TEMPEST_CONFIG baremetal adjusted_root_disk_size_gb'
+)
+# In place of the builder, which takes minutes: it is there twice, since what
+# was built is not taken for what local.conf names; and clean deletes it.
+BUILDER = f"""#!/bin/sh
+echo "$*" >> {machine.HOME}/built
+echo '{{"ramdisk": {{"kernel": "/etc/hostname", "initramfs": "/etc/hosts"}}}}'
+"""
+BUILT = (
+    f'IRONIC_BIN_DIR={machine.HOME}/builder; IRONIC_BUILD_DEPLOY_RAMDISK=True;'
+    'install -d $ZSBM_DATA_DIR; IRONIC_DEPLOY_KERNEL=$HOME/agent/made.kernel; '
+    'IRONIC_DEPLOY_RAMDISK=$HOME/agent/made.initramfs; '
+    'prepare_zsbm_ramdisk; prepare_zsbm_ramdisk; '
+    'cmp $IRONIC_DEPLOY_KERNEL /etc/hostname; '
+    'cmp $IRONIC_DEPLOY_RAMDISK /etc/hosts; '
+    'cleanup_zsbm > /dev/null 2>&1; ls $HOME/agent'
+)
+# A folder of others, named as ours.
+OTHERS = (
+    'ZSBM_DATA_DIR=$HOME/others; ZSBM_CONF_DIR=$HOME/others; '
+    'install -d $HOME/others/desired; touch $HOME/others/of-somebody; '
+    'cleanup_zsbm > /dev/null 2>&1; ls $HOME/others'
+)
 
 
 class SettingsTest(testtools.TestCase):
@@ -65,11 +99,14 @@ class SettingsTest(testtools.TestCase):
         one = machine.Machine(cls.devstack)
         one.setUp()
         cls.addClassCleanup(one.cleanUp)
-        tried = one.phases('try', *REFUSED, NEUTRON, TENANTS, LISTS, ALIKE)
+        one.put(f'{machine.HOME}/builder/python3', BUILDER, 0o755)
+        some = (NEUTRON, TENANTS, LISTS, ALIKE, TEMPEST, BUILT, OTHERS)
+        tried = one.phases('try', *REFUSED, *some)
         cls.answers = dict(
             part.partition('\n')[::2] for part in tried.split('\n== ')[1:]
         )
         cls.machines = one.read(MACHINES)
+        cls.built = one.read(f'{machine.HOME}/built')
 
     def setUp(self):
         super().setUp()
@@ -97,6 +134,18 @@ class SettingsTest(testtools.TestCase):
 
     def test_a_list_that_somebody_set_gets_ours_too(self):
         self.assertEqual('ipmitool,zsbm', self.answers[LISTS].strip())
+
+    def test_tempest_knows_how_large_our_disks_are(self):
+        self.assertEqual('7', self.answers[TEMPEST].strip())
+
+    def test_a_ramdisk_is_built_and_goes_again(self):
+        self.assertEqual(
+            2 * ['-m zsbm_ironic.lab.images ramdisk'], self.built.splitlines()
+        )
+        self.assertEqual(['initramfs', 'kernel'], self.answers[BUILT].split())
+
+    def test_what_is_of_others_stays(self):
+        self.assertEqual('of-somebody', self.answers[OTHERS].strip())
 
     def test_machines_alike(self):
         folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)

@@ -17,7 +17,6 @@ import testtools
 from tests.devstack import sources
 from tests.e2e import fresh_root
 
-REPOSITORIES = os.environ.get('DEVSTACK_REPOSITORIES')
 PACKAGES = (
     'ca-certificates',
     'dbus',
@@ -32,17 +31,18 @@ PACKAGES = (
 )
 HOME = '/opt/stack'
 DEVSTACK = f'{HOME}/devstack'
-PLUGIN = f'{HOME}/repositories/zsbm-ironic'
+GIT_BASE = f'{HOME}/repositories'
+PLUGIN = f'{GIT_BASE}/zsbm-ironic'
 BAREMETAL = (
     f'{HOME}/data/venv/bin/openstack --os-cloud devstack-system-admin '
     'baremetal'
 )
-LOCALRC = """
+LOCALRC = f"""
 HOST_IP=127.0.0.1
-GIT_BASE={base}
+GIT_BASE=file://{GIT_BASE}
 IRONIC_VM_COUNT=1
 VERBOSE_NO_TIMESTAMP=True
-LOGFILE=/opt/stack/logs/stack.log
+LOGFILE={HOME}/logs/stack.log
 """
 USER = f"""
 useradd --create-home --home-dir {HOME} --shell /bin/bash stack
@@ -77,11 +77,6 @@ class StackTest(testtools.TestCase):
         devstack = sources.devstack()
         if devstack is None:
             self.skipTest('set DEVSTACK_DIR to a checkout of devstack')
-        if REPOSITORIES is None:
-            self.skipTest(
-                'set DEVSTACK_REPOSITORIES to a URL below which '
-                'openstack/requirements, keystone and ironic are found'
-            )
         self.root = self.useFixture(fresh_root.FreshRoot(*PACKAGES))
         self.addCleanup(self.delete_links)
         self.prepare(devstack)
@@ -95,15 +90,18 @@ class StackTest(testtools.TestCase):
             inside / DEVSTACK.lstrip('/'),
             ignore=shutil.ignore_patterns('local.conf', 'localrc'),
         )
+        sources.make_repositories(inside / GIT_BASE.lstrip('/'))
         plugin = inside / PLUGIN.lstrip('/')
         plugin.mkdir(parents=True)
         sources.copy_of_checkout(plugin)
         sources.make_repository(plugin)
         sample = (sources.TOP / 'devstack/local.conf.sample').read_text()
         text = re.sub(r'https://\S+/zsbm-ironic', PLUGIN, sample)
-        text = re.sub(r'https://opendev\.org', REPOSITORIES, text)
+        text = re.sub(
+            r'https://\S+/ironic', f'{GIT_BASE}/openstack/ironic.git', text
+        )
         (inside / DEVSTACK.lstrip('/') / 'local.conf').write_text(
-            text + LOCALRC.format(base=REPOSITORIES)
+            text + LOCALRC
         )
         subprocess.run(['chroot', inside, 'sh', '-ec', USER], check=True)
 
