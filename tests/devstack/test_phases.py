@@ -39,6 +39,7 @@ OURS = {
     f'{DATA}/desired',
     f'{DATA}/status',
     f'{DATA}/timeline',
+    f'{machine.HOME}/data/ironic/hardware_info',
     UNIT,
     f'{UNIT}.d',
     DROP_IN,
@@ -57,6 +58,53 @@ THEIRS = re.compile(
     """,
     re.X,
 )
+# All of zsbm.conf, each of which is in ironic.conf too.
+SETTINGS = {
+    'DEFAULT': {
+        'enabled_hardware_types': 'ipmi,fake-hardware,zsbm',
+        'enabled_bios_interfaces': 'fake,no-bios,redfish',
+        'enabled_boot_interfaces': 'fake,ipxe,zsbm-pxe,zsbm-http',
+        'enabled_console_interfaces': 'fake,no-console,ipmitool-socat',
+        'enabled_deploy_interfaces': 'fake,direct,ramdisk,zsbm',
+        'enabled_firmware_interfaces': 'no-firmware,redfish',
+        'enabled_inspect_interfaces': 'fake,agent,no-inspect',
+        'enabled_network_interfaces': 'noop',
+        'enabled_raid_interfaces': 'fake,agent,no-raid,redfish',
+        'enabled_rescue_interfaces': 'fake,no-rescue,agent',
+        'enabled_storage_interfaces': 'noop,fake',
+        'enabled_vendor_interfaces': 'fake,ipmitool,no-vendor,zsbm',
+    },
+    'conductor': {
+        'deploy_kernel': f'file://{machine.KERNEL}',
+        'deploy_ramdisk': f'file://{machine.RAMDISK}',
+        'rescue_kernel': f'file://{machine.KERNEL}',
+        'rescue_ramdisk': f'file://{machine.RAMDISK}',
+        'disable_zstandard_decompression': 'true',
+    },
+    'console': {'port_range': '10000:20000'},
+    'deploy': {
+        'http_url': 'http://10.0.5.1:8088',
+        'http_root': f'{machine.HOME}/data/ironic/httpboot',
+    },
+    'dhcp': {'dhcp_provider': 'zsbm'},
+    'inspector': {'hooks': '$default_hooks,boot-mode'},
+    'pxe': {
+        'tftp_server': '10.0.5.1',
+        'tftp_root': f'{machine.HOME}/data/ironic/tftpboot',
+    },
+    'zsbm_netboot': {
+        'interface': 'brbm',
+        'listen_address': '10.0.5.1',
+        'subnets': 'cidr:10.0.5.0/24,range:10.0.5.10-10.0.5.100,'
+        'gateway:10.0.5.1',
+        'tftp_root': f'{machine.HOME}/data/ironic/tftpboot',
+        'http_root': f'{machine.HOME}/data/ironic/httpboot',
+        'desired_dir': f'{DATA}/desired',
+        'status_dir': f'{DATA}/status',
+        'http_port': '8088',
+        'timeline_dir': f'{DATA}/timeline',
+    },
+}
 # Loads what a conductor loads, by its own configuration.
 LOAD = """
 import json
@@ -69,7 +117,7 @@ print(json.dumps({
 """
 
 
-class Journey(testtools.TestCase):
+class PhasesTest(testtools.TestCase):
     """One machine: stack.sh twice, unstack.sh, clean.sh; kept in between."""
 
     @classmethod
@@ -118,8 +166,6 @@ class Journey(testtools.TestCase):
         parser.read_string(self.files[name])
         return parser.get(section, option)
 
-
-class PhasesTest(Journey):
     def test_override_defaults(self):
         self.assertIn('zsbm-ironic has overridden', self.printed)
         self.assertEqual(
@@ -163,30 +209,17 @@ class PhasesTest(Journey):
         self.assertIn(f'{DATA}/account-made', self.first)
 
     def test_post_config(self):
-        for section, option, value in (
-            ('conductor', 'deploy_kernel', f'file://{machine.KERNEL}'),
-            ('conductor', 'deploy_ramdisk', f'file://{machine.RAMDISK}'),
-            ('conductor', 'rescue_kernel', f'file://{machine.KERNEL}'),
-            ('conductor', 'rescue_ramdisk', f'file://{machine.RAMDISK}'),
-            ('conductor', 'disable_zstandard_decompression', 'true'),
-            ('console', 'port_range', '10000:20000'),
-            ('deploy', 'http_url', 'http://10.0.5.1:8088'),
-            ('inspector', 'hooks', '$default_hooks,boot-mode'),
-            ('pxe', 'tftp_server', '10.0.5.1'),
-            ('zsbm_netboot', 'interface', 'brbm'),
-            ('zsbm_netboot', 'listen_address', '10.0.5.1'),
-            ('zsbm_netboot', 'http_port', '8088'),
-            ('zsbm_netboot', 'desired_dir', f'{DATA}/desired'),
-            ('zsbm_netboot', 'status_dir', f'{DATA}/status'),
-            ('zsbm_netboot', 'timeline_dir', f'{DATA}/timeline'),
-            (
-                'zsbm_netboot',
-                'subnets',
-                'cidr:10.0.5.0/24,range:10.0.5.10-10.0.5.100,gateway:10.0.5.1',
-            ),
-        ):
-            for name in (IRONIC_CONF, ZSBM_CONF):
-                self.assertEqual(value, self.option(name, section, option))
+        written = configparser.RawConfigParser(default_section='none of them')
+        written.read_string(self.files[ZSBM_CONF])
+        self.assertEqual(
+            SETTINGS,
+            {name: dict(written[name]) for name in written.sections()},
+        )
+        for section, options in SETTINGS.items():
+            for name, value in options.items():
+                self.assertEqual(
+                    value, self.option(IRONIC_CONF, section, name), name
+                )
         self.assertEqual(
             f'/var/lib/ironic,/opt/stack/ironic,{machine.HOME}/agent',
             self.option(IRONIC_CONF, 'conductor', 'file_url_allowed_paths'),
@@ -245,8 +278,8 @@ class PhasesTest(Journey):
 
     def test_twice(self):
         self.assertEqual(
-            {name: self.first[name] for name in OURS},
-            {name: self.second.get(name) for name in OURS},
+            {name: self.first[name] for name in (*OURS, IRONIC_CONF)},
+            {name: self.second.get(name) for name in (*OURS, IRONIC_CONF)},
         )
 
     def test_unstack(self):

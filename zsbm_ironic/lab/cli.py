@@ -16,6 +16,8 @@ from typing import Any
 from zsbm_ironic.common import completion, exception, progress
 from zsbm_ironic.lab import demo, faults, hosted, layout, lifecycle, network
 
+NO_LAB = 'There is no lab. Make one with: zsbm-lab up\n'
+
 Handler = Callable[[argparse.Namespace, lifecycle.Lab], int]
 
 
@@ -243,6 +245,9 @@ def _up(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
 
 
 def _nodes(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
+    if lab.plan() is None:
+        sys.stderr.write(NO_LAB)
+        return 1
     found = hosted.nodes(
         lab.declared(),
         lab.folders,
@@ -277,7 +282,7 @@ def _status(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
     for name, value in _cloud_lines(status['cloud'] or {}):
         sys.stdout.write(f'{name:<22s} {value}\n')
     if not status['plan']:
-        sys.stdout.write('There is no lab. Make one with: zsbm-lab up\n')
+        sys.stdout.write(NO_LAB)
     return 0
 
 
@@ -340,7 +345,7 @@ def _fault(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
 def _enter(command: list[str]) -> int:
     """Replace this process by a command inside the lab's network."""
     if not network.exists():
-        sys.stderr.write('There is no lab. Make one with: zsbm-lab up\n')
+        sys.stderr.write(NO_LAB)
         return 1
     words = [*network.nsenter(), *command]
     os.execvpe(  # noqa: S606 - a list, never a shell

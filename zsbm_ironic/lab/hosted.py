@@ -68,8 +68,8 @@ def connect(
         raise lab_exception.LabSettingInvalid(
             where='--bridge', what='relayed NICs need a lab of their own'
         )
-    in_software = _is_open_vswitch(bridge)
-    if not in_software:
+    is_ovs = _is_open_vswitch(bridge)
+    if not is_ovs:
         _make_bridge(bridge, address, state)
     network.add_link(BMC_LINK, 'type', 'bridge', namespace=HERE)
     for machine in declared:
@@ -79,10 +79,10 @@ def connect(
             network.add_tap(
                 nic.tap,
                 layout.EMULATOR_UID,
-                '' if in_software else bridge,
+                '' if is_ovs else bridge,
                 HERE,
             )
-            if in_software:
+            if is_ovs:
                 _ovs_vsctl('--may-exist', 'add-port', bridge, nic.tap)
 
 
