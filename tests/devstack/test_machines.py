@@ -63,6 +63,16 @@ sudo timeout --preserve-status 8 setpriv --reuid=zsbm-netboot \
     {machine.VENV}/bin/zsbm-netboot --config-file /etc/zsbm-ironic/zsbm.conf
 sudo rm -r /run/zsbm-netboot
 """
+# The same with a machine less: the rows of the first, until an empty one.
+FEWER = f"""
+cp {test_phases.DATA}/machines.toml two.toml
+awk -v RS= 'NR == 1' two.toml > {test_phases.DATA}/machines.toml
+sudo env ZSBM_LAB_DIR={test_phases.DATA}/lab \
+    ZSBM_LAB_CACHE={test_phases.DATA}/cache \
+    {machine.VENV}/bin/zsbm-lab up --bridge brbm \
+    --bridge-address 10.0.5.1/24 --machines {test_phases.DATA}/machines.toml
+sudo ls {test_phases.DATA}/lab/run > running
+"""
 SHOW = (
     f'{machine.VENV}/bin/openstack --os-cloud {CLOUD} baremetal node list '
     '--long -f json'
@@ -96,6 +106,7 @@ class MachinesTest(testtools.TestCase):
             f'{phases} stack {shlex.quote(START)}\n'
             f'{SHOW} > nodes\n{links} > links.up\n{SERVE}\n'
             'sudo ls data/zsbm-ironic/status > status\n'
+            f'{FEWER}\n{links} > links.fewer\n'
             f'{phases} unstack\n{links} > links.after\n'
             f'{phases} clean\n',
             BINDEP_CMD=f'{sys.prefix}/bin/bindep',
@@ -152,6 +163,12 @@ class MachinesTest(testtools.TestCase):
             set(up) - set(self.links('before')),
         )
         self.assertEqual(self.links('before'), self.links('after'))
+
+    def test_a_machine_that_is_declared_no_more_ends(self):
+        self.assertEqual(['bmc-node-0.json'], self.of_home('running').split())
+        self.assertEqual(
+            {'tap1.0'}, set(self.links('up')) - set(self.links('fewer'))
+        )
 
     def test_the_boot_service_serves(self):
         self.assertIn('service.json', self.of_home('status'))

@@ -92,16 +92,18 @@ def disconnect(
     state: pathlib.Path,
 ) -> None:
     """Take away what `connect` made, and nothing else; idempotent."""
-    if _is_open_vswitch(bridge):
-        for machine in declared:
-            for nic in machine.nics:
-                _ovs_vsctl('--if-exists', 'del-port', bridge, nic.tap)
-    taps = [nic.tap for machine in declared for nic in machine.nics]
+    unplug(bridge, declared)
     ours = [bridge] if _alias(bridge) == str(state) else []
-    there = network.links(HERE)
-    for name in (*taps, BMC_LINK, *ours):
-        if name in there:
-            network.ip('link', 'delete', name, namespace=HERE)
+    _delete(BMC_LINK, *ours)
+
+
+def unplug(bridge: str, gone: Sequence[machines.Declaration]) -> None:
+    """Take away the taps of some machines; idempotent."""
+    taps = [nic.tap for machine in gone for nic in machine.nics]
+    if _is_open_vswitch(bridge):
+        for tap in taps:
+            _ovs_vsctl('--if-exists', 'del-port', bridge, tap)
+    _delete(*taps)
 
 
 def services(
@@ -174,6 +176,13 @@ def _log_in(
 
 def _given(**values: str | None) -> dict[str, str]:
     return {name: value for name, value in values.items() if value}
+
+
+def _delete(*names: str) -> None:
+    there = network.links(HERE)
+    for name in names:
+        if name in there:
+            network.ip('link', 'delete', name, namespace=HERE)
 
 
 def _make_bridge(name: str, address: str, state: pathlib.Path) -> None:

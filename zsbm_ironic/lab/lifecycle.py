@@ -255,10 +255,19 @@ class Lab:
             self._up_cluster(plan, built)
 
     def _up_alone(self, plan: Plan) -> None:
-        """Bring up machines, with nothing around them."""
+        """Bring up machines, with nothing around them.
+
+        One that is declared no more, or in another way, ends.
+        """
+        before = self.declared() if self.plan() else []
         self._settle(plan)
         self._stop_what_is_outdated()
         declared = self.declared()
+        gone = [one for one in before if one not in declared]
+        for machine in gone:
+            self.supervisor.stop(bench.emulator_name(machine))
+            bench.switch_off(machine, self.folders)
+        hosted.unplug(plan.bridge, gone)
         with self.report.step('network'):
             hosted.check_free(plan.bmc_network)
             hosted.connect(
