@@ -56,13 +56,14 @@ class Machine(overlay_root.OverlayRoot):
             self.path(DEVSTACK),
             ignore=shutil.ignore_patterns('.git', 'local.conf', 'localrc'),
         )
-        for name in ('ironic', 'zsbm-ironic'):
+        # Of each repository what phases read; nothing is installed of it.
+        for name, source in (
+            ('ironic', sources.ironic()),
+            ('zsbm-ironic', sources.TOP),
+        ):
             folder = self.path(f'{REPOSITORIES}/{name}')
-            folder.mkdir(parents=True)
-            if name == 'ironic':
-                shutil.copytree(sources.ironic(), folder, dirs_exist_ok=True)
-            else:
-                sources.copy_of_checkout(folder)
+            shutil.copytree(source / 'devstack', folder / 'devstack')
+            shutil.copy(source / 'setup.cfg', folder)
             sources.make_repository(folder)
         sample = (sources.TOP / 'devstack/local.conf.sample').read_text()
         self.put(
