@@ -34,7 +34,7 @@ osc
     Commands of `openstack baremetal`.
 lab
     QEMU machines behind emulated BMCs and a real Ironic: `zsbm-lab`. Nothing
-    imports it but tests and tools.
+    imports it but tests, tools and devstack.
 
 Rooms other than `drivers` know no ironic, but for the interfaces in `network`;
 `ramdisk` knows its agent only.

@@ -3,8 +3,9 @@
 
 checks
     A row for each part of the sample but those below.
-functional
-    A row for each module in tests/functional, without test_.
+functional, devstack
+    A row for each module in tests/functional and tests/devstack, without
+    test_.
 the name of a module in tests/e2e, without test_, or of a folder in it
     A row for each test in it, without test_: the test
     tests.e2e.test_faults.FaultsTest.test_disk_full is the row
@@ -31,6 +32,7 @@ from tests.matrix import checks, parts
 LIMIT_S = 60 * 60
 E2E = 'tests/e2e'
 FUNCTIONAL = 'tests/functional'
+DEVSTACK = 'tests/devstack'
 PROFILES = ('lab', 'test', 'doc', 'full')
 
 
@@ -91,9 +93,10 @@ def every() -> list[Row]:
     found = [
         Row('checks', part.name, part.checks)
         for part in parts.PARTS
-        if part.name not in ('e2e', 'functional')
+        if part.name not in ('devstack', 'e2e', 'functional')
     ]
-    found += [_functional(path.stem) for path in _modules(FUNCTIONAL)]
+    for folder in (FUNCTIONAL, DEVSTACK):
+        found += [_of_module(folder, one.stem) for one in _modules(folder)]
     for path in _modules(E2E):
         found += [of_test(test_id) for test_id in tests_in(path)]
     for path in sorted((checks.TOP / 'benchmarks').glob('bench_*.py')):
@@ -127,12 +130,13 @@ def tests_in(path: pathlib.Path) -> list[str]:
     )
 
 
-def _functional(module: str) -> Row:
+def _of_module(folder: str, module: str) -> Row:
+    group = pathlib.PurePath(folder).name
     return _row_of_tests(
-        'functional',
+        group,
         module.removeprefix('test_'),
-        FUNCTIONAL,
-        rf'^tests\.functional\.{module}\.',
+        folder,
+        rf'^tests\.{group}\.{module}\.',
     )
 
 

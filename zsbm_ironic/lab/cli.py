@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from zsbm_ironic.common import completion, exception, progress
-from zsbm_ironic.lab import demo, faults, layout, lifecycle, network
+from zsbm_ironic.lab import demo, faults, hosted, layout, lifecycle, network
+
+NO_LAB = 'There is no lab. Make one with: zsbm-lab up\n'
 
 Handler = Callable[[argparse.Namespace, lifecycle.Lab], int]
 
@@ -98,6 +100,49 @@ def _parser() -> argparse.ArgumentParser:
         action='store_true',
         help='machines behind a switch that ironic-networking configures, '
         'without Neutron',
+    )
+    up.add_argument(
+        '--bridge',
+        metavar='NAME',
+        default='',
+        help='machines alone, on this bridge of the host, for an Ironic that '
+        'is not of the lab; the bridge is made where there is none',
+    )
+    up.add_argument(
+        '--bridge-address',
+        metavar='ADDRESS/LENGTH',
+        default='',
+        help='address of the host on a bridge that is made',
+    )
+    up.add_argument(
+        '--bmc-network',
+        metavar='CIDR',
+        default=layout.HOSTED_BMC_NETWORK,
+        help='with --bridge, that the BMCs have their addresses in, on this '
+        'host (default: %(default)s)',
+    )
+    nodes = _verb(
+        verbs,
+        'nodes',
+        _nodes,
+        'print the machines, log-ins included, as `openstack baremetal '
+        'create` takes them',
+    )
+    nodes.add_argument(
+        '--resource-class',
+        metavar='NAME',
+        default='baremetal',
+        help='that they are scheduled by (default: %(default)s)',
+    )
+    nodes.add_argument(
+        '--network-interface',
+        metavar='NAME',
+        help="of each node (default: Ironic's)",
+    )
+    nodes.add_argument(
+        '--physical-network',
+        metavar='NAME',
+        help='that each port is plugged into (default: none is said)',
     )
     down = _verb(verbs, 'down', _down, 'stop everything of the lab')
     down.add_argument(
@@ -187,9 +232,30 @@ def _up(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
             overlay=arguments.overlay,
             neutron_dhcp=arguments.neutron_dhcp,
             switch=arguments.switch,
+            bridge=arguments.bridge,
+            bridge_address=arguments.bridge_address,
+            bmc_network=arguments.bmc_network
+            if arguments.bridge
+            else layout.BMC_NETWORK,
         )
     )
-    lab.report.say('The lab is up. Go on with: zsbm-lab demo | shell | status')
+    verbs = 'nodes' if arguments.bridge else 'demo | shell'
+    lab.report.say(f'The lab is up. Go on with: zsbm-lab {verbs} | status')
+    return 0
+
+
+def _nodes(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
+    if lab.plan() is None:
+        sys.stderr.write(NO_LAB)
+        return 1
+    found = hosted.nodes(
+        lab.declared(),
+        lab.folders,
+        resource_class=arguments.resource_class,
+        network_interface=arguments.network_interface,
+        physical_network=arguments.physical_network,
+    )
+    sys.stdout.write(json.dumps({'nodes': found}, indent=2) + '\n')
     return 0
 
 
@@ -216,7 +282,7 @@ def _status(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
     for name, value in _cloud_lines(status['cloud'] or {}):
         sys.stdout.write(f'{name:<22s} {value}\n')
     if not status['plan']:
-        sys.stdout.write('There is no lab. Make one with: zsbm-lab up\n')
+        sys.stdout.write(NO_LAB)
     return 0
 
 
@@ -279,7 +345,7 @@ def _fault(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
 def _enter(command: list[str]) -> int:
     """Replace this process by a command inside the lab's network."""
     if not network.exists():
-        sys.stderr.write('There is no lab. Make one with: zsbm-lab up\n')
+        sys.stderr.write(NO_LAB)
         return 1
     words = [*network.nsenter(), *command]
     os.execvpe(  # noqa: S606 - a list, never a shell

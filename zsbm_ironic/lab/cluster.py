@@ -39,7 +39,7 @@ def connect(number: int) -> None:
         namespace(number), f'{layout.CONDUCTOR_ADDRESSES[number - 1]}/24'
     )
     network.route(
-        f'{layout.BMC_NETWORK}0/24',
+        layout.BMC_NETWORK,
         layout.CONDUCTOR_ADDRESSES[0],
         namespace=namespace(number),
     )

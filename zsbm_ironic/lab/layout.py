@@ -18,8 +18,11 @@ PROVISIONING_CIDR = '198.51.100.0/24'
 RELAYED_CIDR = '203.0.113.0/24'
 CONDUCTOR_ADDRESSES = ('198.51.100.1', '198.51.100.2')
 DHCP_RANGE = ('198.51.100.50', '198.51.100.99')
-BMC_NETWORK = '192.0.2.'
+BMC_NETWORK = '192.0.2.0/24'
 FIRST_BMC = 11
+# Where machines are in the network of the host itself, whatever that is
+# (RFC 2544: for benchmarks, never routed).
+HOSTED_BMC_NETWORK = '198.18.5.0/24'
 SERVER_NETWORK = '198.51.100.'
 FIRST_SERVER = 101
 # Between the services of a cloud (RFC 2544: for benchmarks, never routed).

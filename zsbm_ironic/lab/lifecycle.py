@@ -22,6 +22,7 @@ from zsbm_ironic.lab import (
     cluster,
     daemon,
     full_disk,
+    hosted,
     ironic,
     layout,
     machines,
@@ -54,6 +55,10 @@ class Plan:
     :ivar neutron_dhcp: in that, Neutron's DHCP serves the ramdisk too.
     :ivar switch: machines are behind a switch, which ironic-networking
         configures.
+    :ivar bridge: machines alone, on this bridge of the host, for an Ironic
+        that is not the lab's; empty: a lab.
+    :ivar bridge_address: with its prefix length, of a bridge that is made.
+    :ivar bmc_network: that the BMCs have their addresses in.
     :ivar raw_images: the conductor unpacks an image, as Ironic does by
         default; else the ramdisk does, and a tenth of the bytes go through
         the emulated NIC of a machine.
@@ -68,6 +73,9 @@ class Plan:
     overlay: bool = False
     neutron_dhcp: bool = False
     switch: bool = False
+    bridge: str = ''
+    bridge_address: str = ''
+    bmc_network: str = layout.BMC_NETWORK
     raw_images: bool = True
 
     @property
@@ -92,6 +100,19 @@ class Plan:
             raise lab_exception.LabSettingInvalid(
                 where='--switch',
                 what='it has one conductor, of stack zsbm, and no cloud',
+            )
+        if self.bridge and (
+            self.cloud
+            or self.switch
+            or self.conductors > 1
+            or self.stack == 'stock'
+        ):
+            raise lab_exception.LabSettingInvalid(
+                where='--bridge', what='there are machines and nothing else'
+            )
+        if self.bridge_address and not self.bridge:
+            raise lab_exception.LabSettingInvalid(
+                where='--bridge-address', what='it needs --bridge'
             )
         if self.second_group and self.conductors < 2:
             raise lab_exception.LabSettingInvalid(
@@ -134,7 +155,11 @@ class Lab:
 
     def declared(self) -> list[machines.Declaration]:
         """Return the machines of this lab."""
-        return machines.load(self._declared_in(), self.folders.state)
+        return machines.load(
+            self._declared_in(),
+            self.folders.state,
+            (self.plan() or Plan()).bmc_network,
+        )
 
     def machine_names(self) -> list[str]:
         """Return the names of its machines; needs no rights, makes nothing."""
@@ -201,6 +226,10 @@ class Lab:
 
         :raises LabSettingInvalid: another kind of lab is up already.
         """
+        if plan.bridge:
+            self._up_alone(plan)
+            return
+        self._displace()
         self._settle(plan)
         self._stop_what_is_outdated()
         built = self.built()
@@ -224,6 +253,28 @@ class Lab:
             self._up_single(plan, built)
         else:
             self._up_cluster(plan, built)
+
+    def _up_alone(self, plan: Plan) -> None:
+        """Bring up machines, with nothing around them.
+
+        One that is declared no more, or in another way, ends.
+        """
+        before = self.declared() if self.plan() else []
+        self._settle(plan)
+        self._stop_what_is_outdated()
+        declared = self.declared()
+        gone = [one for one in before if one not in declared]
+        for machine in gone:
+            self.supervisor.stop(bench.emulator_name(machine))
+            bench.switch_off(machine, self.folders)
+        hosted.unplug(plan.bridge, gone)
+        with self.report.step('network'):
+            hosted.check_free(plan.bmc_network)
+            hosted.connect(
+                plan.bridge, plan.bridge_address, declared, self.folders.state
+            )
+        for service in hosted.services(declared, self.folders, self.cache()):
+            self._start(service)
 
     def _up_single(self, plan: Plan, built: Built) -> None:
         conductor = self.conductor(1, built)
@@ -335,6 +386,20 @@ class Lab:
                 self.supervisor.stop(name)
         for machine in self.declared() if self.plan() else []:
             bench.switch_off(machine, self.folders)
+        plan = self.plan()
+        if plan and plan.bridge:
+            with self.report.step('network'):
+                hosted.disconnect(
+                    plan.bridge, self.declared(), self.folders.state
+                )
+        else:
+            self._down_around()
+        if wipe:
+            with self.report.step('wipe'):
+                shutil.rmtree(self.folders.state, ignore_errors=True)
+
+    def _down_around(self) -> None:
+        """Stop what a lab has besides its own processes and machines."""
         # What Ironic started for itself and left, such as a console.
         for pid in network.processes(layout.UIDS):
             with contextlib.suppress(ProcessLookupError):
@@ -342,9 +407,6 @@ class Lab:
         full_disk.release(self.folders.state)
         with self.report.step('network'):
             network.delete()
-        if wipe:
-            with self.report.step('wipe'):
-                shutil.rmtree(self.folders.state, ignore_errors=True)
 
     def conductor(self, number: int, built: Built) -> ironic.Conductor:
         """Return conductor `number` of this lab."""
@@ -380,7 +442,6 @@ class Lab:
         }
 
     def _settle(self, plan: Plan) -> None:
-        self._displace()
         present = self.plan()
         if present not in (None, plan):
             raise lab_exception.LabSettingInvalid(

@@ -30,8 +30,11 @@ T = TypeVar('T')
 
 
 def nsenter(namespace: str = layout.NAMESPACE) -> list[str]:
-    """Return the words that put a command into a namespace of the lab."""
-    return ['nsenter', f'--net=/run/netns/{namespace}']
+    """Return the words that put a command into a namespace of the lab.
+
+    :param namespace: empty: where the caller is, which needs no words.
+    """
+    return ['nsenter', f'--net=/run/netns/{namespace}'] if namespace else []
 
 
 def exists(namespace: str = layout.NAMESPACE) -> bool:
@@ -56,10 +59,10 @@ def create(owner: pathlib.Path) -> None:
     """
     _add_namespace(layout.NAMESPACE)
     ip('link', 'set', 'lo', 'up')
-    _add_link(layout.BRIDGE, 'type', 'bridge', 'stp_state', '0')
+    add_link(layout.BRIDGE, 'type', 'bridge', 'stp_state', '0')
     ip('link', 'set', layout.BRIDGE, 'alias', str(owner))
     # A bridge without ports: not every kernel has the dummy driver.
-    _add_link('bmc0', 'type', 'bridge')
+    add_link('bmc0', 'type', 'bridge')
     _add_address(f'{layout.CONDUCTOR_ADDRESSES[0]}/24', layout.BRIDGE)
     # Router advertisements come from the service; the bridge needs an
     # address of its own prefix for them.
@@ -68,7 +71,7 @@ def create(owner: pathlib.Path) -> None:
 
 def owner() -> pathlib.Path | None:
     """Return the state folder of the lab whose network this is."""
-    if not exists() or layout.BRIDGE not in _links():
+    if not exists() or layout.BRIDGE not in links():
         return None
     (link,) = json.loads(ip('-j', 'link', 'show', layout.BRIDGE))
     return pathlib.Path(link['ifalias']) if 'ifalias' in link else None
@@ -79,21 +82,28 @@ def add_bmc(address: str) -> None:
     _add_address(f'{address}/32', 'bmc0')
 
 
-def add_tap(name: str, uid: int, bridge: str = layout.BRIDGE) -> None:
+def add_tap(
+    name: str,
+    uid: int,
+    bridge: str = layout.BRIDGE,
+    namespace: str = layout.NAMESPACE,
+) -> None:
     """Make a TAP device that user `uid` may open; idempotent.
 
     :param bridge: that it is plugged into; empty: none.
+    :param namespace: where it is made; empty: where the caller is.
 
     The kernel lets a user attach to the devices that are his, provided that
     he may open /dev/net/tun, which udev gives to everybody; where no udev
     runs, we do.
     """
     TUN.chmod(0o666)
-    if name not in _links():
-        ip('tuntap', 'add', 'dev', name, 'mode', 'tap', 'user', str(uid))
+    if name not in links(namespace):
+        owner = ('mode', 'tap', 'user', str(uid))
+        ip('tuntap', 'add', 'dev', name, *owner, namespace=namespace)
     if bridge:
-        ip('link', 'set', name, 'master', bridge)
-    ip('link', 'set', name, 'up')
+        ip('link', 'set', name, 'master', bridge, namespace=namespace)
+    ip('link', 'set', name, 'up', namespace=namespace)
 
 
 def create_branch(
@@ -110,7 +120,7 @@ def create_branch(
     """
     outer = f'{inner}{namespace.removeprefix(layout.NAMESPACE)}'
     _add_namespace(namespace)
-    if outer not in _links():
+    if outer not in links():
         peer = ('peer', 'name', inner, 'netns', namespace)
         ip('link', 'add', outer, 'type', 'veth', *peer)
     ip('link', 'set', outer, 'master', bridge, 'up')
@@ -147,7 +157,7 @@ def add_pair(
     :param home: namespace where `one` is.
     """
     away = namespace or home
-    if one not in _links(home):
+    if one not in links(home):
         there = ('netns', namespace) if namespace else ()
         peer = ('peer', 'name', other, *there)
         ip('link', 'add', one, 'type', 'veth', *peer, namespace=home)
@@ -175,7 +185,7 @@ def add_bridge(name: str, address: str = '') -> None:
 
     :param address: with its prefix length; empty: none.
     """
-    _add_link(name, 'type', 'bridge', 'stp_state', '0')
+    add_link(name, 'type', 'bridge', 'stp_state', '0')
     if address:
         _add_address(address, name)
 
@@ -295,15 +305,20 @@ def ip(*words: str, namespace: str = layout.NAMESPACE) -> str:
     ).stdout
 
 
-def _links(namespace: str = layout.NAMESPACE) -> set[str]:
+def links(namespace: str = layout.NAMESPACE) -> set[str]:
+    """Return the names of the interfaces in a namespace."""
     lines = ip('-o', 'link', 'show', namespace=namespace).splitlines()
     return {line.split(': ')[1].split('@')[0] for line in lines}
 
 
-def _add_link(name: str, *kind: str) -> None:
-    if name not in _links():
-        ip('link', 'add', name, *kind)
-    ip('link', 'set', name, 'up')
+def add_link(name: str, *kind: str, namespace: str = layout.NAMESPACE) -> None:
+    """Make an interface and bring it up; idempotent.
+
+    :param kind: what `ip link add` takes after its name.
+    """
+    if name not in links(namespace):
+        ip('link', 'add', name, *kind, namespace=namespace)
+    ip('link', 'set', name, 'up', namespace=namespace)
 
 
 def _add_address(address: str, link: str) -> None:

@@ -51,6 +51,12 @@ def _parser() -> argparse.ArgumentParser:
         help='network interface on the provisioning network (default: the '
         'one with my_ip, else the one of the default route)',
     )
+    config.add_argument(
+        '--address',
+        metavar='ADDRESS/LENGTH',
+        help='IPv4 address that --interface will have: it need not be there '
+        'yet',
+    )
     check = _command(
         commands,
         'check',
@@ -151,9 +157,12 @@ def _config(arguments: argparse.Namespace) -> int:
     from zsbm_ironic.status import fragment, host
 
     conf, files = _configuration(arguments)
-    address, how = host.provisioning_address(
-        arguments.interface or conf.zsbm_netboot.interface, conf.my_ip
-    )
+    interface = arguments.interface or conf.zsbm_netboot.interface
+    if arguments.address:
+        address = host.future_address(interface, arguments.address)
+        how = 'as asked for'
+    else:
+        address, how = host.provisioning_address(interface, conf.my_ip)
     text = fragment.render(fragment.settings(conf, address, how), files)
     sys.stdout.write(text)
     return 0

@@ -96,7 +96,7 @@ def interfaces(conf: cfg.ConfigOpts, interface: str) -> list[str] | None:
     could not be loaded on this host.
     """
     present = getattr(conf, enabled_option(interface))
-    if present is None:
+    if not present:
         return None
     kept = [name for name in present if loadable(name)]
     wanted = wanted_interfaces(interface)

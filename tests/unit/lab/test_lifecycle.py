@@ -75,6 +75,20 @@ class KeptTest(testtools.TestCase):
             self.assertEqual(0, cli.main(['status', *words]))
         return printed.getvalue()
 
+    def test_nodes_of_no_lab(self):
+        if os.geteuid() != 0:
+            self.skipTest('zsbm-lab is for root')
+        self.useFixture(
+            fixtures.EnvironmentVariable(
+                'ZSBM_LAB_DIR', str(self.lab.folders.state)
+            )
+        )
+        with contextlib.redirect_stderr(io.StringIO()) as printed:
+            self.assertEqual(1, cli.main(['nodes']))
+        self.assertIn('zsbm-lab up', printed.getvalue())
+        # Nor was a password drawn.
+        self.assertFalse(self.lab.folders.state.exists())
+
     def test_status_says_what_a_cloud_has(self):
         if os.geteuid() != 0:
             self.skipTest('zsbm-lab is for root')

@@ -45,12 +45,16 @@ class RowsTest(testtools.TestCase):
             for test_id in rows.tests_in(path)
         ]
         self.assertEqual(sorted(checks.list_tests(rows.E2E)), sorted(read))
-        modules = {
-            test_id.rsplit('.', 2)[0].rpartition('.test_')[2]
-            for test_id in checks.list_tests(rows.FUNCTIONAL)
-        }
-        found = {row.name for row in rows.every() if row.group == 'functional'}
-        self.assertEqual(modules, found)
+        for folder, group in (
+            (rows.FUNCTIONAL, 'functional'),
+            (rows.DEVSTACK, 'devstack'),
+        ):
+            modules = {
+                test_id.rsplit('.', 2)[0].rpartition('.test_')[2]
+                for test_id in checks.list_tests(folder)
+            }
+            found = {row.name for row in rows.every() if row.group == group}
+            self.assertEqual(modules, found)
 
     def test_profiles_of_all_parts_are_in_bindep(self) -> None:
         text = pathlib.Path(rows.checks.TOP, 'bindep.txt').read_text()
