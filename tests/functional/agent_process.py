@@ -191,6 +191,11 @@ def main():
         def install_bootloader(self, **kwargs):
             time.sleep(0.5)
 
+    class Rescue(base.BaseAgentExtension):
+        @base.sync_command('finalize_rescue')
+        def finalize_rescue(self, **kwargs):
+            pass
+
     conf = cfg.CONF
     log.register_options(conf)
     conf([], project='zsbm-test-agent', default_config_files=[])
@@ -237,6 +242,7 @@ def main():
             ('deploy', deploy.DeployExtension),
             ('standby', Standby),
             ('image', Image),
+            ('rescue', Rescue),
         )
     }
     process.run()
