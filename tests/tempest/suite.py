@@ -24,6 +24,7 @@ import subprocess
 import threading
 import tomllib
 from collections.abc import Collection, Iterator
+from typing import IO
 
 import subunit
 import testtools
@@ -166,7 +167,7 @@ def run(
     words = ['--nodes', str(nodes)] if nodes else []
     if ours:
         words.append('--ours')
-    counted = _Counted()
+    counted = Counted()
     with _started(folder, [*words, *_whole(prefixes)], within) as process:
         timer = threading.Timer(limit_s, _end, (process,))
         timer.start()
@@ -182,7 +183,7 @@ def listed(folder: pathlib.Path, prefixes: list[str]) -> list[str]:
 
     :param folder: see `run`, as for `prefixes`.
     """
-    counted = _Counted()
+    counted = Counted()
     with _started(folder, ['--list', *_whole(prefixes)], ()) as process:
         counted.read(process.stdout)
     return list(counted.seen())
@@ -219,14 +220,15 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-class _Counted:
+class Counted:
     """Outcomes of tests, and of what stands before those of a class."""
 
     def __init__(self) -> None:
         self._ids: list[str] = []
         self._seen: dict[str, Seen] = {}
 
-    def read(self, stream) -> None:
+    def read(self, stream: IO[bytes]) -> None:
+        """Read a subunit stream to its end."""
         result = testtools.StreamToDict(self._one)
         result.startTestRun()
         subunit.ByteStreamToStreamResult(stream, 'stdout').run(result)
@@ -250,10 +252,17 @@ class _Counted:
             self._seen[name] = Seen(WORDS[test['status']], told[-TOLD_CHARS:])
 
     def seen(self) -> dict[str, Seen]:
-        """Return the outcome of every test that was to be run."""
+        """Return the outcome of every test that was to be run.
+
+        And of each class that could not take away what it had made.
+        """
         return {
             name: self._seen.get(name) or self._before(name)
             for name in self._ids
+        } | {
+            name: one
+            for name, one in self._seen.items()
+            if name.startswith('tearDownClass') and one.outcome == FAILED
         }
 
     def _before(self, name: str) -> Seen:

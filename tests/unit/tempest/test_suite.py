@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A list of tests that do not pass is held against what came of them."""
 
+import io
 import pathlib
 
+import subunit
 import testtools
 
 from tests.tempest import suite
@@ -53,6 +55,51 @@ class ProblemsTest(testtools.TestCase):
     def test_an_entry_without_a_test(self):
         (told,) = self.problems(other=(suite.PASSED,))
         self.assertIn('TestNodesVif', told)
+
+
+class CountedTest(testtools.TestCase):
+    def counted(self, *events):
+        """Return the outcomes of tests VIF and OTHER after some events."""
+        stream = io.BytesIO()
+        result = subunit.StreamResultToBytes(stream)
+        for name in (VIF, OTHER):
+            result.status(f'{suite.PACKAGE}{name}[id-1]', 'exists')
+        for name, status, told in events:
+            if told:
+                result.status(
+                    name,
+                    file_name='reason',
+                    file_bytes=told.encode(),
+                    mime_type='text/plain; charset=utf8',
+                )
+            result.status(name, status)
+        stream.seek(0)
+        counted = suite.Counted()
+        counted.read(stream)
+        return counted.seen()
+
+    def test_a_class_that_is_skipped_skips_its_tests(self):
+        owner = f'{suite.PACKAGE}{VIF}'.rpartition('.')[0]
+        seen = self.counted(
+            (f'setUpClass ({owner})', 'skip', 'Neutron is not enabled.'),
+            (f'{suite.PACKAGE}{OTHER}[id-1]', 'success', ''),
+        )
+        self.assertEqual(
+            suite.Seen(suite.SKIPPED, 'Neutron is not enabled.'), seen[VIF]
+        )
+        self.assertEqual(suite.Seen(suite.PASSED), seen[OTHER])
+
+    def test_one_that_was_never_run_has_failed(self):
+        seen = self.counted()
+        self.assertEqual(
+            {suite.FAILED}, {one.outcome for one in seen.values()}
+        )
+
+    def test_a_class_that_leaves_something_behind(self):
+        name = f'tearDownClass ({suite.PACKAGE}api.admin.TestNodes)'
+        seen = self.counted((name, 'fail', 'still locked'))
+        self.assertEqual(suite.FAILED, seen[name].outcome)
+        self.assertIn(name, ' '.join(suite.problems(seen, [])))
 
 
 class ListsTest(testtools.TestCase):
