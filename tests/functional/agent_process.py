@@ -191,6 +191,11 @@ def main():
         def install_bootloader(self, **kwargs):
             time.sleep(0.5)
 
+    class Rescue(base.BaseAgentExtension):
+        @base.sync_command('finalize_rescue')
+        def finalize_rescue(self, **kwargs):
+            pass
+
     conf = cfg.CONF
     log.register_options(conf)
     conf([], project='zsbm-test-agent', default_config_files=[])
@@ -207,14 +212,19 @@ def main():
     }.items():
         conf.set_override(option, value)
 
+    def none_of_the_agent():
+        raise AssertionError('its own managers would write to this machine')
+
     managers = [Machine()]
     if not arguments.stock:
         ours = manager.ZsbmHardwareManager()
         ours.root, ours.mounts = arguments.root, False
         if arguments.in_band:
             ours.HARDWARE_MANAGER_VERSION = arguments.in_band
-        ours.initialize()
         managers.insert(0, ours)
+    # Before a thread of ours asks for managers: whoever finds none loads all
+    # that are installed, and those of the agent wipe disks.
+    agent_hardware._get_extensions = none_of_the_agent
     agent_hardware._global_managers = [
         {
             'name': type(found).__name__,
@@ -223,6 +233,8 @@ def main():
         }
         for found in managers
     ]
+    for found in managers:
+        found.initialize()
     process = agent.IronicPythonAgent.from_config(conf)
     process.ext_mgr = {
         name: types.SimpleNamespace(obj=extension(process))
@@ -230,6 +242,7 @@ def main():
             ('deploy', deploy.DeployExtension),
             ('standby', Standby),
             ('image', Image),
+            ('rescue', Rescue),
         )
     }
     process.run()

@@ -120,6 +120,8 @@ class Ironic:
     """One service: its folder, its process and clients for its API.
 
     :ivar bin: where its programs are: another environment for other code.
+    :ivar headers: of the question whether it is up: a token, where its API
+        asks for one.
     """
 
     bin = BIN
@@ -129,6 +131,7 @@ class Ironic:
         self.port = bmcs.free_port()
         self.url = f'http://{ADDRESS}:{self.port}'
         self.process = None
+        self.headers = {'X-OpenStack-Ironic-API-Version': 'latest'}
         self.configure(options or {})
 
     def configure(self, options):
@@ -200,7 +203,7 @@ class Ironic:
             with contextlib.suppress(requests.RequestException):
                 answer = requests.get(
                     f'{self.url}/v1/drivers',
-                    headers={'X-OpenStack-Ironic-API-Version': 'latest'},
+                    headers=self.headers,
                     timeout=5,
                 )
                 if answer.ok and answer.json()['drivers']:
@@ -264,6 +267,11 @@ class TestCase(base.BaseTestCase):
         super().setUpClass()
         cls.ironic = Ironic(cls.options)
         cls.addClassCleanup(cls.ironic.remove)
+        cls.start_ironic()
+
+    @classmethod
+    def start_ironic(cls):
+        """Start the service: a class may have it know more before."""
         cls.ironic.start()
 
     def setUp(self):
