@@ -46,6 +46,11 @@ class TestManage(ironic_service.TestCase):
                 self.assertFalse(found.result, name)
                 self.assertIn(reason, found.reason)
 
+    def check_attempts(self, bmc):
+        """Many BMCs lock an account after the third wrong password."""
+        log = (bmc.directory / 'log').read_text()
+        self.assertLess(log.count('" 401 '), 3, log)
+
     def test_ipmi(self):
         bmc = self.useFixture(bmcs.PyghmiBmc())
         info = bmc.driver_info()
@@ -152,11 +157,6 @@ class TestManage(ironic_service.TestCase):
             'redfish_password',
         )
         self.check_attempts(bmc)
-
-    def check_attempts(self, bmc):
-        """Many BMCs lock an account after the third wrong password."""
-        log = (bmc.directory / 'log').read_text()
-        self.assertLess(log.count('" 401 '), 3, log)
 
     def test_no_interface_needs_redfish_verify_ca(self):
         node = self.enrol(

@@ -142,11 +142,6 @@ def failing_once(task: Any) -> Iterator[None]:
         raise
 
 
-def has_failed(task: Any) -> bool:
-    """Return whether this `manage` has failed, see `failing_once`."""
-    return getattr(task, 'zsbm_failed', None) is not None
-
-
 def ask_node(
     node: Any, function: Callable[[Any], T], *, once: bool = False
 ) -> T:

@@ -20,7 +20,13 @@ from oslo_log import log as logging
 
 from zsbm_ironic.common import exception
 from zsbm_ironic.conf import CONF
-from zsbm_ironic.drivers import access, boot_watch, dhcp, events, translate
+from zsbm_ironic.drivers import (
+    boot_watch,
+    dhcp,
+    enrolment,
+    events,
+    translate,
+)
 from zsbm_ironic.netboot import arch, subnets
 
 LOG = logging.getLogger(__name__)
@@ -91,12 +97,11 @@ class ZsbmBootMixin:
         """Create the ports that the BMC tells of, if there is none.
 
         After the management interface has found out who the BMC is. Not
-        being told is no error: a port can be created by hand. A BMC that
-        refused the password is not asked again: it may lock the account.
+        being told is no error: a port can be created by hand.
         """
         if task.ports or not CONF.inspector.pre_create_ports:
             return
-        if access.has_failed(task):
+        if not enrolment.is_enrolled(task):
             return
         try:
             inspect_utils.create_ports_if_not_exist(task)

@@ -64,6 +64,17 @@ def enrol(task: Any) -> None:
         )
     access.fill(node, adopt=True)
     node.save()
+    task.zsbm_enrolled = True
+
+
+def is_enrolled(task: Any) -> bool:
+    """Return whether `enrol` went well in this task.
+
+    Ironic runs every verify step, and the last error is the one that people
+    see: a later step that asked a BMC in vain would hide why `enrol` failed,
+    and many BMCs lock an account after the third wrong password.
+    """
+    return getattr(task, 'zsbm_enrolled', False)
 
 
 def _redfish_facts(bmc: Any) -> dict[str, Any]:

@@ -87,18 +87,12 @@ class ZsbmManagement(
     def enrol(self, task: task_manager.TaskManager) -> None:
         """Find the protocol, check the login, fill upstream's keys."""
         enrolment.enrol(task)
-        task.zsbm_enrolled = True
 
     @ironic_base.verify_step(priority=1)
     @translated
     def verify_bmc_clock(self, task: task_manager.TaskManager) -> None:
-        """Set the clock of a Redfish BMC, where `enrol` went well.
-
-        Ironic runs every verify step, and the last error is the one that
-        people see: a second one would hide why `enrol` failed.
-        """
-        enrolled = getattr(task, 'zsbm_enrolled', False)
-        if enrolled and not access.is_ipmi(task.node):
+        """Set the clock of a Redfish BMC, where `enrol` went well."""
+        if enrolment.is_enrolled(task) and not access.is_ipmi(task.node):
             super().verify_bmc_clock(task)
 
     @translated

@@ -221,4 +221,3 @@ class TestAccess(base.BaseTestCase):
             for _ in range(2):
                 self.assertIs(error, self.assertRaises(type(error), ask))
             self.assertEqual(tries, len(tried), (error, state))
-            self.assertEqual(tries == 1, access.has_failed(task))
