@@ -13,6 +13,7 @@ from tests.functional import image_server, ironic_service, machine
 NAME = 'web-3'
 # Of sushy-tools' fake system.
 TOLD_MAC = '00:5c:52:31:3a:9c'
+OTHER_MAC = '52:54:00:00:00:01'
 PROPERTIES = {'capabilities': 'boot_mode:bios'}
 
 
@@ -105,7 +106,7 @@ class RegisterTest(ironic_service.TestCase):
     openstacksdk creates them after the node was verified.
     """
 
-    def registered(self, nics):
+    def registered(self, macs):
         """Return the MACs that a node has which openstacksdk registers."""
         cloud = openstack.connect(
             auth_type='none',
@@ -115,7 +116,7 @@ class RegisterTest(ironic_service.TestCase):
             load_yaml_config=False,
         )
         node = cloud.register_machine(
-            nics,
+            [{'address': mac} for mac in macs],
             wait=True,
             timeout=ironic_service.STATE_S,
             name=NAME,
@@ -131,16 +132,15 @@ class ToldTest(RegisterTest):
     def test_a_client_leaves_them_to_the_bmc(self):
         self.assertEqual([TOLD_MAC], self.registered([]))
 
-    def test_a_client_that_creates_them_is_refused(self):
-        self.assertRaises(
-            openstack.exceptions.ConflictException,
-            self.registered,
-            [{'address': TOLD_MAC}],
-        )
+    def test_a_client_creates_them_itself(self):
+        self.assertEqual([OTHER_MAC], self.registered([OTHER_MAC]))
+
+    def test_a_client_creates_one_that_the_bmc_tells_of(self):
+        self.assertEqual([TOLD_MAC], self.registered([TOLD_MAC]))
 
 
 class OwnTest(RegisterTest):
     options = {'inspector': {'pre_create_ports': 'false'}}
 
-    def test_a_client_creates_them_itself(self):
-        self.assertEqual([TOLD_MAC], self.registered([{'address': TOLD_MAC}]))
+    def test_nobody_creates_any(self):
+        self.assertEqual([], self.registered([]))

@@ -32,6 +32,7 @@ from zsbm_ironic.drivers import (
     image_verdicts,
     remedies,
     seen_network,
+    told_ports,
     translate,
 )
 from zsbm_ironic.drivers import exception as drivers_exception
@@ -61,6 +62,16 @@ AWAITED_STATES = frozenset(
 
 class ZsbmDeploy(ironic_compat.AgentDeploy):
     """Writes an image by the agent in the deploy ramdisk."""
+
+    def switch_interface(self, task: task_manager.TaskManager) -> None:
+        """Have ports, where the cleaning of a provided node begins."""
+        super().switch_interface(task)
+        _have_ports(task)
+
+    def restore_interface(self, task: task_manager.TaskManager) -> None:
+        """Have ports, where a provided node is not cleaned."""
+        super().restore_interface(task)
+        _have_ports(task)
 
     def validate(self, task: task_manager.TaskManager) -> None:
         """Check what a deploy needs; contacts nothing.
@@ -308,6 +319,11 @@ class ZsbmDeploy(ironic_compat.AgentDeploy):
             )
             conductor_lib.node_power_action(task, states.POWER_OFF)
         _forget_agent(task.node)
+
+
+def _have_ports(task: task_manager.TaskManager) -> None:
+    if task.node.provision_state == states.CLEANING:
+        told_ports.create(task)
 
 
 def _forget_agent(node: Any) -> None:

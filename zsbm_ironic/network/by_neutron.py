@@ -18,6 +18,7 @@ from openstack import exceptions as sdk
 from oslo_utils import strutils
 
 from zsbm_ironic.conf import CONF
+from zsbm_ironic.drivers import told_ports
 from zsbm_ironic.drivers.translate import translated
 from zsbm_ironic.network import (
     binding,
@@ -232,6 +233,7 @@ class ByNeutron(checked.Checked):
                 network: neutron.hosts_of(client, network)
                 for network in overlays
             },
+            ports_come=told_ports.come(task),
             needs_link=self.needs_link,
             we_lease=IRONIC.dhcp.dhcp_provider == 'zsbm',
         )

@@ -45,6 +45,7 @@ class Situation:
     :ivar agents: of the node, and of hosts.
     :ivar ranges: None: Neutron does not tell.
     :ivar chassis_of: hosts that have ports of a network, by its id.
+    :ivar ports_come: it has none, and gets some when it is provided.
     :ivar needs_link: whether each port has to say where its cable ends.
     :ivar we_lease: whether our own DHCP serves the ramdisk's networks.
     """
@@ -60,6 +61,7 @@ class Situation:
     chassis_of: Mapping[str, frozenset[str]] = dataclasses.field(
         default_factory=dict
     )
+    ports_come: bool = False
     needs_link: bool = True
     we_lease: bool = True
 
@@ -91,6 +93,13 @@ def judge_ports(situation: Situation) -> list[Finding]:
 def _ports(situation: Situation) -> Iterator[Finding]:
     if any(nic.boots for nic in situation.nics):
         yield _ok('boot-port', situation.node, 'has a port that it boots by')
+        return
+    if situation.ports_come:
+        yield _ok(
+            'boot-port',
+            situation.node,
+            'gets the ports that its BMC tells of when it is provided',
+        )
         return
     what = 'no port of it has pxe_enabled' if situation.nics else 'has no port'
     yield _wrong(

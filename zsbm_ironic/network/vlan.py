@@ -17,6 +17,7 @@ from ironic.drivers.modules.network import (
 from ironic.networking import utils as networking
 
 from zsbm_ironic.common import ironic_compat
+from zsbm_ironic.drivers import told_ports
 from zsbm_ironic.network import (
     checked,
     finding,
@@ -48,6 +49,7 @@ class ZsbmVlanNetwork(checked.Checked, ironic_networking.IronicNetworking):
             nics,
             (),
             others=checked.others_there(task, nics),
+            ports_come=told_ports.come(task),
         )
         return [
             *plan.judge_ports(situation),

@@ -91,6 +91,10 @@ class PlanTest(base.BaseTestCase):
     def test_no_port_at_all(self):
         self.assertIn('has no port', self.only('boot-port', nics=()).detail)
 
+    def test_ports_that_come(self):
+        (found,) = plan.judge_ports(situation(nics=(), ports_come=True))
+        self.assertEqual(('boot-port', State.OK), (found.check, found.state))
+
     def test_no_port_that_boots(self):
         self.only('boot-port', **self.nic(boots=False))
 
