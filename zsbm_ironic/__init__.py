@@ -15,8 +15,6 @@ bmc
 netboot
     Management-node PXE: what to serve to each MAC, the service that serves
     it, the loader per firmware and architecture, the timeline of a boot.
-network
-    How a server is wired: what its switch has, read back.
 machine
     Starts, watches and stops one QEMU machine.
 image
@@ -24,8 +22,8 @@ image
 ramdisk
     The in-band steps: a hardware manager of ironic-python-agent.
 network
-    From a server to its networks: plan, change, verify, explain; ironic's
-    network interfaces.
+    From a server to its networks: plan, change, verify, explain, by what its
+    switch has, read back; ironic's network interfaces.
 monitoring
     Power, health and sensors as Prometheus metrics.
 status
