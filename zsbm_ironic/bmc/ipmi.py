@@ -119,16 +119,19 @@ class IpmiBmc:
     def __init__(
         self,
         credentials: bmc_credentials.Credentials,
-        login_s: float = rmcp.LOGIN_S,
+        login_s: float | None = None,
     ) -> None:
         """Log in.
 
-        :raises BmcUnreachable: silence for `login_s` seconds.
+        :param login_s: seconds after which a silent BMC is given up.
+        :raises BmcUnreachable: silence.
         :raises BmcCredentialsRefused: user or password is wrong.
         :raises BmcUnsupported: no IPMI v2.0.
         """
         self.address = credentials.address
-        self.session = rmcp.RmcpSession(credentials, login_s)
+        self.session = rmcp.RmcpSession(
+            credentials, rmcp.LOGIN_S if login_s is None else login_s
+        )
         self._inventory = _Inventory(self.session)
 
     @property
