@@ -147,16 +147,13 @@ class Ironic:
 
     def start(self):
         """Start it and wait for its API; the database is made once."""
-        for folder in ('state', 'tmp', 'lock', 'httpboot', 'tftpboot'):
-            (self.root / folder).mkdir(exist_ok=True)
-        for empty in ('kernel', 'ramdisk'):
-            (self.root / empty).touch()
-        arguments = ['--config-file', str(self.config_file)]
-        if not (self.root / 'ironic.sqlite').exists():
-            self._make_database(arguments)
+        self.make_database()
         with (self.root / 'out').open('ab') as out:
             self.process = subprocess.Popen(
-                [str(self.bin / 'ironic'), *arguments],
+                [
+                    *(str(self.bin / 'ironic'), '--config-file'),
+                    str(self.config_file),
+                ],
                 stdout=out,
                 stderr=out,
                 env=environment(),
@@ -172,7 +169,16 @@ class Ironic:
             load_yaml_config=False,
         ).baremetal
 
-    def _make_database(self, arguments):
+    def make_database(self):
+        """Make folders, schema and what images there have to be, once."""
+        for folder in ('state', 'tmp', 'lock', 'httpboot', 'tftpboot'):
+            (self.root / folder).mkdir(exist_ok=True)
+        for empty in ('kernel', 'ramdisk'):
+            (self.root / empty).touch()
+        if not (self.root / 'ironic.sqlite').exists():
+            self._make_schema()
+
+    def _make_schema(self):
         """Make the schema, or copy one that an earlier service made."""
         made = self.root / 'ironic.sqlite'
         kept = pathlib.Path(tempfile.gettempdir()) / (
@@ -183,7 +189,10 @@ class Ironic:
             shutil.copyfile(kept, made)
             return
         done = subprocess.run(
-            [str(self.bin / 'ironic-dbsync'), *arguments, 'create_schema'],
+            [
+                *(str(self.bin / 'ironic-dbsync'), '--config-file'),
+                *(str(self.config_file), 'create_schema'),
+            ],
             capture_output=True,
             text=True,
             timeout=STARTING_S,

@@ -191,6 +191,25 @@ def is_shutting_down(manager: Any) -> bool:
     return bool(manager._shutdown.is_set())
 
 
+def at_shutdown(manager: Any, function: Callable[[], None]) -> None:
+    """Run a function as soon as a conductor is told to end.
+
+    Its process ends by os._exit: what is registered with atexit is never
+    run there. The conductor waits for the function; a second call for the
+    same manager changes nothing.
+    """
+    told = manager._shutdown.set
+    if getattr(told, 'ours', False):
+        return
+
+    def tell() -> None:
+        told()
+        function()
+
+    tell.ours = True  # type: ignore[attr-defined]
+    manager._shutdown.set = tell
+
+
 def sync_power_state(manager: Any, task: Any) -> None:
     """Let ironic look at a node's power and do what it does about it.
 
