@@ -13,6 +13,7 @@ from typing import Any
 
 from ironic import objects
 from ironic.common import context, driver_factory, service, states
+from oslo_utils import uuidutils
 
 # Upstream's types, and the beginning of what their driver_info has.
 STOCK, OURS = 'stock', 'zsbm'
@@ -27,6 +28,7 @@ def main(config: str, members_file: str, way: str) -> None:
     ).items():
         node = objects.Node(
             admin,
+            uuid=uuidutils.generate_uuid(),
             name=name,
             **_described(way, info),
             provision_state=states.MANAGEABLE,

@@ -122,6 +122,7 @@ class Watch:
             if pace.hold
             and bmcs[owner].protocol is base.BmcProtocol.IPMI
             and not self._known[owner].slow
+            and owner not in self._running
         }
         answered = set()
         for owner, power in self._sessions.powers(at_once, ANSWER_S):
@@ -150,12 +151,15 @@ class Watch:
     def _present(self, owners: Collection[str]) -> list[str]:
         """Leave out who speaks IPMI and is silent; who waited longest first.
 
-        Neither a login nor a worker is spent on a BMC that is dead.
+        Neither a login nor a worker is spent on a BMC that is dead; one that
+        is known to be slow, and has answered, is not asked for so much.
         """
         by_ipmi = {
-            owner: self._known[owner].credentials
+            owner: one.credentials
             for owner in owners
-            if self._known[owner].credentials.protocol is base.BmcProtocol.IPMI
+            if (one := self._known[owner]).credentials.protocol
+            is base.BmcProtocol.IPMI
+            and (one.failures or not one.slow)
         }
         found = self._probe.present(by_ipmi, PROBE_S)
         for owner in by_ipmi.keys() - found:
