@@ -12,12 +12,12 @@ a free slot is left be for a while, which grows.
 
 import atexit
 import collections
-import contextlib
 import dataclasses
+import functools
 import resource
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from oslo_log import log
@@ -172,6 +172,22 @@ class Pool:
             place.full_times = 0
         return place.bmc
 
+    def holds(
+        self, owner: str, credentials: bmc_credentials.Credentials
+    ) -> bool:
+        """Say whether there is an IPMI session that `powers` can ask on."""
+        place = self._places.get(owner)
+        return place is not None and self._is_live(place, credentials)
+
+    def _is_live(
+        self, place: _Place, credentials: bmc_credentials.Credentials
+    ) -> bool:
+        return (
+            isinstance(place.bmc, ipmi.IpmiBmc)
+            and place.credentials == credentials
+            and time.monotonic() - place.used_at <= self.idle_s
+        )
+
     def powers(
         self,
         wanted: Mapping[str, bmc_credentials.Credentials],
@@ -218,12 +234,7 @@ class Pool:
             if place is None or not place.lock.acquire(blocking=False):
                 return None
             self._places.move_to_end(owner)
-        alive = time.monotonic() - place.used_at <= self.idle_s
-        if (
-            alive
-            and isinstance(place.bmc, ipmi.IpmiBmc)
-            and place.credentials == credentials
-        ):
+        if self._is_live(place, credentials):
             return place
         place.lock.release()
         return None
@@ -289,22 +300,36 @@ class Pool:
         A BMC that is dead by then keeps nobody: what is not closed within
         CLOSE_S is left to threads that end with the process.
         """
-        owners = collections.deque(self._places)
+        log_out(
+            functools.partial(self.drop, owner, wait=False)
+            for owner in list(self._places)
+        )
 
-        def work() -> None:
-            while owners:
-                with contextlib.suppress(IndexError):
-                    self.drop(owners.popleft(), wait=False)
 
-        threads = [
-            threading.Thread(target=work, daemon=True)
-            for _ in range(min(CLOSERS, len(owners)))
-        ]
-        for one in threads:
-            one.start()
-        deadline = time.monotonic() + CLOSE_S
-        for one in threads:
-            one.join(max(0.0, deadline - time.monotonic()))
+def log_out(closings: Iterable[Callable[[], object]]) -> None:
+    """Call each, many side by side, and wait for CLOSE_S at most."""
+    todo = collections.deque(closings)
+
+    def work() -> None:
+        while True:
+            try:
+                close = todo.popleft()
+            except IndexError:
+                return
+            try:
+                close()
+            except Exception as exc:
+                LOG.debug('A BMC session did not close: %s', exc)
+
+    threads = [
+        threading.Thread(target=work, daemon=True)
+        for _ in range(min(CLOSERS, len(todo)))
+    ]
+    for one in threads:
+        one.start()
+    deadline = time.monotonic() + CLOSE_S
+    for one in threads:
+        one.join(max(0.0, deadline - time.monotonic()))
 
 
 def _respect(place: _Place, address: str) -> None:

@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The power of many BMCs, looked at again and again.
 
-Those that speak IPMI are asked on their held sessions, all at once by the
-thread that looks: a dead one costs some packets and nobody's time. What takes
-a thread (a login, a question by Redfish) is done by a few workers; who keeps
-one for long no longer counts, so that others get their turn, up to a bound.
-Who is silent or refuses is left be for a while. Called by the power interface,
-by one thread; sessions belong to `pool`.
+Those that speak IPMI are asked on their held sessions, all `at_once`: a dead
+one costs some packets and nobody's time. What takes a thread (a login, a
+question by Redfish) is done `by_workers`, a few; who keeps one for long no
+longer counts, so that others get their turn, up to a bound. Who is silent or
+refuses is left be for a while. Called by the power interface, by one thread
+for either; sessions belong to `pool`.
 """
 
 import collections
 import concurrent.futures
 import dataclasses
+import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from oslo_log import log
 
@@ -23,8 +24,8 @@ from zsbm_ironic.common import exception
 
 LOG = log.getLogger(__name__)
 
-# How long an answer on a held session may take: three resends.
-ANSWER_S = 1.5
+# How long an answer on a held session may take: it is asked for three times.
+ANSWER_S = 1.2
 SLOW_S = 1.0
 PROBE_S = 1.0
 # Who has kept a worker for so long no longer counts as one.
@@ -70,11 +71,11 @@ class _Known:
 
 @dataclasses.dataclass(frozen=True)
 class Pace:
-    """How a look is to be.
+    """How workers ask.
 
     :ivar redfish_poll_s: between two questions to one BMC by Redfish.
-    :ivar limit_s: for what workers do: who is not asked by then is at the
-        next look, and a late answer is handed out there.
+    :ivar limit_s: who is not asked by then is the next time, and a late
+        answer is handed out there.
     :ivar hold: False gives each BMC its slot back at once.
     """
 
@@ -97,58 +98,80 @@ class Watch:
             OLD_TIMES * workers, 'zsbm-power'
         )
         self._probe = together.Probe()
+        self._guard = threading.Lock()
         self._known: dict[str, _Known] = {}
         self._running: dict[str, tuple[_Known, Answer, float]] = {}
 
-    def look(
-        self,
-        bmcs: Mapping[str, Credentials],
-        pace: Pace,
-        again: Collection[str] = (),
-    ) -> Iterator[tuple[str, base.PowerState]]:
-        """Ask whose turn it is; yield owner and power as answers come.
+    def watch(self, bmcs: Mapping[str, Credentials]) -> None:
+        """Say who is watched from now on, by owner."""
+        with self._guard:
+            for owner in self._known.keys() - bmcs.keys():
+                del self._known[owner]
+            for owner, credentials in bmcs.items():
+                one = self._known.get(owner)
+                if one is None or one.credentials != credentials:
+                    self._known[owner] = _Known(credentials)
 
-        :param bmcs: all that are watched, by owner.
-        :param again: only these, whose turn it is.
+    def at_once(
+        self, owners: Collection[str] | None = None
+    ) -> Iterator[tuple[str, base.PowerState]]:
+        """Ask who speaks IPMI and is logged in to.
+
+        :param owners: only these; None is all.
+        :returns: owner and power, as the answers come.
         """
-        self._reconcile(bmcs)
-        for owner in self._probe.late() | set(again):
-            if owner in self._known:
-                self._known[owner].due = 0.0
-        some = bmcs.keys() & again if again else bmcs.keys()
-        at_once = {
-            owner: bmcs[owner]
-            for owner in some
-            if pace.hold
-            and bmcs[owner].protocol is base.BmcProtocol.IPMI
-            and not self._known[owner].slow
+        some = {
+            owner: one.credentials
+            for owner, one in self._some(owners).items()
+            if one.credentials.protocol is base.BmcProtocol.IPMI
+            and not one.slow
             and owner not in self._running
         }
-        answered = set()
-        for owner, power in self._sessions.powers(at_once, ANSWER_S):
-            one = self._known[owner]
-            one.due = 0.0
+        for owner, power in self._sessions.powers(some, ANSWER_S):
             if power is not None:
-                one.failures = 0
-                answered.add(owner)
                 yield owner, power
+
+    def _some(self, owners: Collection[str] | None) -> dict[str, _Known]:
+        with self._guard:
+            if owners is None:
+                return dict(self._known)
+            return {
+                owner: self._known[owner]
+                for owner in owners
+                if owner in self._known
+            }
+
+    def by_workers(
+        self, pace: Pace, again: Collection[str] | None = None
+    ) -> Iterator[tuple[str, base.PowerState]]:
+        """Ask whose turn it is: logins and Redfish.
+
+        :param again: only these, whose turn it is.
+        :returns: owner and power as answers come, late ones of before too.
+        """
         now = time.monotonic()
-        due = [
-            owner
-            for owner in some - answered
-            if self._known[owner].due <= now and owner not in self._running
-        ]
-        yield from self._by_workers(self._present(due), pace)
+        if again is not None:
+            for one in self._some(again).values():
+                one.due = 0.0
+        late = self._probe.late()
+        due = {
+            owner: one
+            for owner, one in self._some(again).items()
+            if (one.due <= now or owner in late)
+            and owner not in self._running
+            and not self._is_at_once(owner, one, pace)
+        }
+        yield from self._asked(self._present(due), pace)
 
-    def _reconcile(self, bmcs: Mapping[str, Credentials]) -> None:
-        for owner in self._known.keys() - bmcs.keys():
-            del self._known[owner]
-        for owner, credentials in bmcs.items():
-            one = self._known.get(owner)
-            if one is None or one.credentials != credentials:
-                self._known[owner] = _Known(credentials)
+    def _is_at_once(self, owner: str, one: _Known, pace: Pace) -> bool:
+        return (
+            pace.hold
+            and not one.slow
+            and one.credentials.protocol is base.BmcProtocol.IPMI
+            and self._sessions.holds(owner, one.credentials)
+        )
 
-    def _present(self, owners: Collection[str]) -> list[str]:
+    def _present(self, due: Mapping[str, _Known]) -> list[tuple[str, _Known]]:
         """Leave out who speaks IPMI and is silent; who waited longest first.
 
         Neither a login nor a worker is spent on a BMC that is dead; one that
@@ -156,39 +179,41 @@ class Watch:
         """
         by_ipmi = {
             owner: one.credentials
-            for owner in owners
-            if (one := self._known[owner]).credentials.protocol
-            is base.BmcProtocol.IPMI
+            for owner, one in due.items()
+            if one.credentials.protocol is base.BmcProtocol.IPMI
             and (one.failures or not one.slow)
         }
         found = self._probe.present(by_ipmi, PROBE_S)
         for owner in by_ipmi.keys() - found:
-            self._known[owner].due = time.monotonic() + SILENT_S
+            due[owner].due = time.monotonic() + SILENT_S
         return sorted(
-            (one for one in owners if one not in by_ipmi or one in found),
-            key=lambda owner: self._known[owner].due,
+            (
+                (owner, one)
+                for owner, one in due.items()
+                if owner not in by_ipmi or owner in found
+            ),
+            key=lambda both: both[1].due,
         )
 
-    def _by_workers(
-        self, owners: Collection[str], pace: Pace
+    def _asked(
+        self, some: Iterable[tuple[str, _Known]], pace: Pace
     ) -> Iterator[tuple[str, base.PowerState]]:
-        waiting = collections.deque(owners)
+        waiting = collections.deque(some)
         deadline = time.monotonic() + pace.limit_s
         while True:
             now = time.monotonic()
             while waiting and self._has_room(now) and now < deadline:
-                owner = waiting.popleft()
-                one = self._known[owner]
+                owner, one = waiting.popleft()
                 answer = self._threads.submit(
                     self._power_of, owner, one.credentials, pace.hold
                 )
                 self._running[owner] = one, answer, now
             yield from self._answers(pace)
-            young = [one for _known, one, _at in self._young(now)]
+            young = self._young(now)
             if now >= deadline or not (waiting or young):
                 return
             concurrent.futures.wait(
-                [one for _known, one, _at in self._running.values()],
+                [answer for _one, answer, _at in self._running.values()],
                 min(TICK_S, deadline - now),
                 concurrent.futures.FIRST_COMPLETED,
             )

@@ -168,6 +168,18 @@ class PinnedSessionCache(redfish_sessions.SessionCache):
                 bmc_redfish.end_session(transport, path, key[1])
 
 
+def redfish_log_outs() -> list[Callable[[], None]]:
+    """Return what gives back the slots that upstream's interfaces hold.
+
+    They never do so themselves: each conductor that is started again would
+    take another slot of each BMC.
+    """
+    held = redfish_sessions.SessionCache._sessions
+    found = [one._auth.close for one in list(held.values())]
+    held.clear()
+    return found
+
+
 def trust_pinned_certificates(pins: Callable[[], trust.PinStore]) -> None:
     """Let upstream's Redfish interfaces log in to pinned BMCs.
 

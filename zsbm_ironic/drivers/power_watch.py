@@ -8,8 +8,9 @@ takes a task only for a node whose power is not what ironic believes.
 """
 
 import dataclasses
+import functools
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ironic.common import exception as ironic_exception
@@ -26,8 +27,8 @@ from zsbm_ironic.drivers import access
 LOG = log.getLogger(__name__)
 
 TIDY_S = 30
-# Of power_poll_s, for logins and for BMCs that speak Redfish.
-PATIENCE = 0.5
+# Between two looks at who is not logged in to, or speaks Redfish.
+OTHERS_S = 2
 # A power state that is news is looked at again, so much later.
 AGAIN_S = 1.0
 FIELDS = (
@@ -53,6 +54,10 @@ STATES = {
 }
 
 
+def _is_watching() -> bool:
+    return bool(CONF.zsbm_bmc.power_poll_s)
+
+
 @dataclasses.dataclass(frozen=True)
 class _Node:
     """The row of the one query."""
@@ -74,6 +79,7 @@ class PowerWatchMixin:
         """Start with nothing known and no thread."""
         super().__init__()
         self._watch: watch.Watch | None = None
+        self._nodes: dict[str, _Node] = {}
 
     @periodics.periodic(spacing=TIDY_S, run_immediately=True)
     def _tidy_sessions(self, manager: Any, context: Any) -> None:
@@ -89,54 +95,62 @@ class PowerWatchMixin:
         if self._watch is not None:
             self._watch.close()
         pool.shared().close()
+        pool.log_out(ironic_compat.redfish_log_outs())
 
     @periodics.periodic(
-        spacing=lambda: CONF.zsbm_bmc.power_poll_s or 1,
-        enabled=lambda: CONF.zsbm_bmc.power_poll_s > 0,
+        spacing=lambda: CONF.zsbm_bmc.power_poll_s or 1, enabled=_is_watching
     )
     def _watch_power(self, manager: Any, context: Any) -> None:
-        """Ask every BMC for its power; sync nodes that differ twice.
-
-        Once may be a reset that is under way.
-        """
+        """Ask who speaks IPMI and is logged in to."""
         rows = manager.iter_nodes(
             fields=FIELDS, filters={'maintenance': False, 'reserved': False}
         )
-        nodes = {
+        self._nodes = {
             node.uuid: node
             for node in (_Node(*row) for row in rows)
             if node.power_interface == 'zsbm'
             and node.provision_state not in UNWATCHED_STATES
         }
-        bmcs = _reachable(nodes.values())
-        differing = self._differing(nodes, bmcs)
-        if differing:
-            time.sleep(AGAIN_S)
-            still = self._differing(nodes, bmcs, differing)
-            for uuid in still.keys() & differing.keys():
-                _sync(manager, context, uuid)
-
-    def _differing(
-        self,
-        nodes: Mapping[str, _Node],
-        bmcs: Mapping[str, bmc_credentials.Credentials],
-        again: Iterable[str] = (),
-    ) -> dict[str, str]:
-        """Return the nodes whose power is not what ironic believes."""
         if self._watch is None:
             self._watch = watch.Watch(
                 pool.shared(), CONF.zsbm_bmc.power_poll_workers
             )
+        self._watch.watch(_reachable(self._nodes.values()))
+        self._follow(manager, context, self._watch.at_once)
+
+    @periodics.periodic(spacing=OTHERS_S, enabled=_is_watching)
+    def _watch_others(self, manager: Any, context: Any) -> None:
+        """Ask who is not logged in to, and who speaks Redfish."""
+        if self._watch is None:
+            return
         pace = watch.Pace(
-            CONF.zsbm_bmc.redfish_poll_s,
-            PATIENCE * CONF.zsbm_bmc.power_poll_s,
-            CONF.zsbm_bmc.hold_sessions,
+            CONF.zsbm_bmc.redfish_poll_s, OTHERS_S, CONF.zsbm_bmc.hold_sessions
         )
-        return {
-            uuid: STATES[power]
-            for uuid, power in self._watch.look(bmcs, pace, list(again))
-            if STATES[power] != nodes[uuid].power_state
+        self._follow(
+            manager, context, functools.partial(self._watch.by_workers, pace)
+        )
+
+    def _follow(
+        self,
+        manager: Any,
+        context: Any,
+        ask: Callable[..., Iterable[tuple[str, base.PowerState]]],
+    ) -> None:
+        """Ask; sync nodes that differ twice.
+
+        Once may be a reset that is under way.
+        """
+        nodes = self._nodes
+        seen = {
+            uuid: power
+            for uuid, power in ask()
+            if uuid in nodes and STATES[power] != nodes[uuid].power_state
         }
+        if seen:
+            time.sleep(AGAIN_S)
+            for uuid, power in ask(seen.keys()):
+                if seen.get(uuid) is power:
+                    _sync(manager, context, uuid)
 
 
 def _reachable(

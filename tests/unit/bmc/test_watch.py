@@ -47,9 +47,11 @@ class WatchTest(test_base.BaseTestCase):
         self.watch = watch.Watch(self.sessions, WORKERS)
         self.addCleanup(self.watch.close)
 
-    def look(self, limit_s=5.0, redfish_poll_s=0.0, **more):
+    def look(self, limit_s=5.0, redfish_poll_s=0.0, again=None):
+        self.watch.watch(self.bmcs)
         pace = watch.Pace(redfish_poll_s, limit_s)
-        return dict(self.watch.look(self.bmcs, pace, **more))
+        found = dict(self.watch.at_once(again))
+        return found | dict(self.watch.by_workers(pace, again))
 
     def settle(self, seconds=60):
         """Look until each has been seen once."""
@@ -93,15 +95,14 @@ class TestFleet(WatchTest):
         for name in dead:
             self.by_name[name].faults.off = True
         living = self.bmcs.keys() - dead
-        # At once, and while it is found out about the dead.
+        # While it is found out about the dead, and after.
         for _ in range(3):
             began = time.monotonic()
-            pace = watch.Pace(0.0, 0.5)
-            for name, _power in self.watch.look(self.bmcs, pace):
-                if self.bmcs[name].protocol is base.BmcProtocol.IPMI:
-                    last = time.monotonic()
+            for name, _power in self.watch.at_once():
+                last = time.monotonic()
                 self.assertIn(name, living)
-            self.assertLess(last - began, 1.0)
+            self.assertLess(last - began, 0.5)
+            dict(self.watch.by_workers(watch.Pace(0.0, 0.5)))
         self.assertLessEqual(
             len(self.watch._running), watch.OLD_TIMES * WORKERS
         )
