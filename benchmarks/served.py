@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An emulated fleet that is up, in a network namespace of the benchmark's own.
+"""An emulated fleet that is up, in a process of its own.
 
-Called by bench_fleet and bench_conductor.
+Called by bench_fleet and bench_conductor, which have a network namespace of
+their own for it, and by tests/fleet.
 """
 
 import contextlib
@@ -57,8 +58,13 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(ipmi: int, redfish: int) -> Iterator[Served]:
-    """Serve so many BMCs, at the ports that they have in a rack."""
+def serving(
+    ipmi: int, redfish: int, ipmi_port: int = 623, redfish_port: int = 443
+) -> Iterator[Served]:
+    """Serve so many BMCs, at the ports that they have in a rack.
+
+    :param ipmi_port, redfish_port: 0 lets the kernel choose.
+    """
     with tempfile.TemporaryDirectory() as folder:
         plan, socket = (
             pathlib.Path(folder, name) for name in ('plan.json', 'control')
@@ -68,8 +74,8 @@ def serving(ipmi: int, redfish: int) -> Iterator[Served]:
                 {
                     'ipmi': ipmi,
                     'redfish': redfish,
-                    'ipmi_port': 623,
-                    'redfish_port': 443,
+                    'ipmi_port': ipmi_port,
+                    'redfish_port': redfish_port,
                 }
             )
         )

@@ -122,9 +122,11 @@ class Ironic:
     :ivar bin: where its programs are: another environment for other code.
     :ivar headers: of the question whether it is up: a token, where its API
         asks for one.
+    :ivar starting_s: seconds that it may take to start.
     """
 
     bin = BIN
+    starting_s = STARTING_S
 
     def __init__(self, options=None):
         self.root = pathlib.Path(tempfile.mkdtemp(prefix='zsbm-functional-'))
@@ -205,7 +207,7 @@ class Ironic:
         draft.rename(kept)
 
     def _wait_for_conductor(self):
-        deadline = time.monotonic() + STARTING_S
+        deadline = time.monotonic() + self.starting_s
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 break
