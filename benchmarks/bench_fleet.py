@@ -11,13 +11,15 @@ python -m benchmarks.bench_fleet [--ipmi N] [--redfish N] [--state STATE]...
 
 import argparse
 import json
+import os
+import pathlib
 import subprocess
 import sys
 import tempfile
 import time
 from typing import Any
 
-from benchmarks import deploy, fleets, kept, served
+from benchmarks import asked, deploy, fleets, kept, served
 from tests.matrix import results
 
 RESULT = deploy.FOLDER / 'fleet.json'
@@ -27,7 +29,7 @@ PROTOCOL = {
     'upstream redfish': ('redfish',),
     'zsbm': ('ipmi', 'redfish'),
 }
-STATES = ('quiet', 'loss 2 %', 'loss 10 %', 'dead 5 %', 'restarted')
+STATES = asked.STATES
 # One of so many.
 DEAD = 20
 RESTART_S = 20
@@ -64,6 +66,8 @@ def main() -> None:
                     )
                     _show(runs[-1:])
     _show(runs)
+    if figures := os.environ.get('ZSBM_FIGURES'):
+        pathlib.Path(figures).write_text(json.dumps(asked.figures(runs)))
 
 
 def _measure(
@@ -129,13 +133,10 @@ def _break(
 
 
 def _show(runs: list[dict[str, Any]]) -> None:
-    for one in runs:
+    for row in asked.table(runs):
         print(
-            f'{one["state"]:10s} {one["protocol"]:8s} {one["way"]:17s}'
-            f' {one["bmcs"]:5d} BMCs  CPU {one["cpu_s"]:8.3f} s'
-            f'  wall {one["wall_s"]:8.2f} s  {one["packets"]:7d} packets'
-            f'  {one["peak_bytes"] / 1e6:6.0f} MB'
-            f'  silent {one["silent"]}, wrong {one["wrong"]}',
+            '{:10} {:17} {:>5} {:>9} {:>9} {:>9} {:>8} {:>5} {:>6}'
+            ' {:>5}'.format(*row),
             flush=True,
         )
 

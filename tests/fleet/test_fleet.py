@@ -10,7 +10,7 @@ On, Off = base.PowerState.ON, base.PowerState.OFF
 # Of a look each 4 s, a second one and what ironic does about it.
 KNOWN_S = 6
 POLL_S = 4
-RESTART_S = 20
+RESTART_S = 5
 
 
 class TestFleet(scale.FleetTest):
