@@ -117,6 +117,8 @@ def _conductor(
         ironic.start()
         yield ironic
     finally:
+        # What was measured does not depend on how it ends.
+        ironic.stop(hard=True)
         ironic.remove()
 
 
