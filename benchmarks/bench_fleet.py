@@ -10,7 +10,6 @@ python -m benchmarks.bench_fleet [--ipmi N] [--redfish N] [--state STATE]...
 """
 
 import argparse
-import contextlib
 import json
 import os
 import pathlib
@@ -18,13 +17,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from typing import Any
 
-from benchmarks import deploy, fleets, kept
+from benchmarks import asked, deploy, fleets, kept, served
 from tests.matrix import results
-from zsbm_ironic.lab.emulator import client as clients
-from zsbm_ironic.lab.emulator import fleet
 
 RESULT = deploy.FOLDER / 'fleet.json'
 PROTOCOL = {
@@ -33,12 +29,10 @@ PROTOCOL = {
     'upstream redfish': ('redfish',),
     'zsbm': ('ipmi', 'redfish'),
 }
-STATES = ('quiet', 'loss 2 %', 'loss 10 %', 'dead 5 %', 'restarted')
+STATES = asked.STATES
 # One of so many.
 DEAD = 20
 RESTART_S = 20
-
-START_S = 120
 
 
 def main() -> None:
@@ -48,14 +42,13 @@ def main() -> None:
     parser.add_argument('--redfish', type=int, default=300)
     parser.add_argument('--state', action='append', choices=STATES)
     arguments = parser.parse_args()
-    if os.environ.get('ZSBM_FLEET_INSIDE') is None:
-        _enter_namespace()
+    served.in_a_namespace('benchmarks.bench_fleet')
     tree = results.tree_hash()
     sizes = f'{arguments.ipmi} IPMI, {arguments.redfish} Redfish'
     runs = [
         one for one in kept.load(RESULT, tree, dict) if one['fleet'] == sizes
     ]
-    with _fleet(arguments.ipmi, arguments.redfish) as served:
+    with served.serving(arguments.ipmi, arguments.redfish) as fleet:
         for state in arguments.state or STATES:
             for way, protocols in PROTOCOL.items():
                 for protocol in protocols:
@@ -65,7 +58,7 @@ def main() -> None:
                         for one in runs
                     ):
                         continue
-                    found = _measure(served, state, protocol, way)
+                    found = _measure(fleet, state, protocol, way)
                     runs.append({'fleet': sizes, **found})
                     RESULT.write_text(
                         json.dumps({'tree': tree, 'runs': runs}, indent=1)
@@ -73,69 +66,17 @@ def main() -> None:
                     )
                     _show(runs[-1:])
     _show(runs)
-
-
-def _enter_namespace() -> None:
-    """Run this again where loopback is nobody else's."""
-    os.execvpe(  # noqa: S606 - a list, never a shell
-        'unshare',  # noqa: S607 - of util-linux, where PATH says
-        ['unshare', '--net', 'sh', '-c', 'ip link set lo up; exec "$@"', 'sh']
-        + [sys.executable, '-m', 'benchmarks.bench_fleet', *sys.argv[1:]],
-        {**os.environ, 'ZSBM_FLEET_INSIDE': '1'},
-    )
-
-
-class _Served:
-    """A fleet that is up."""
-
-    def __init__(self, socket: pathlib.Path) -> None:
-        self.control = clients.Client(socket)
-        self.members: dict[str, Any] = self.control.status()['members']
-
-    def of(self, protocol: str) -> dict[str, Any]:
-        return {
-            name: info
-            for name, info in self.members.items()
-            if info['bmc_protocol'] == protocol
-        }
-
-
-@contextlib.contextmanager
-def _fleet(ipmi: int, redfish: int) -> Iterator[_Served]:
-    with tempfile.TemporaryDirectory() as folder:
-        plan, socket = (
-            pathlib.Path(folder, name) for name in ('plan.json', 'control')
-        )
-        plan.write_text(
-            json.dumps(
-                {
-                    'ipmi': ipmi,
-                    'redfish': redfish,
-                    'ipmi_port': 623,
-                    'redfish_port': 443,
-                }
-            )
-        )
-        serving = subprocess.Popen(  # noqa: S603 - a list, never a shell
-            [sys.executable, '-m', fleet.__name__, plan, socket]
-        )
-        try:
-            deadline = time.monotonic() + START_S
-            while not socket.exists() and time.monotonic() < deadline:
-                time.sleep(0.2)
-            yield _Served(socket)
-        finally:
-            serving.terminate()
-            serving.wait()
+    if figures := os.environ.get('ZSBM_FIGURES'):
+        pathlib.Path(figures).write_text(json.dumps(asked.figures(runs)))
 
 
 def _measure(
-    served: _Served, state: str, protocol: str, way: str
+    fleet: served.Served, state: str, protocol: str, way: str
 ) -> dict[str, Any]:
     """Let one way ask its part of the fleet: acquainted, then in a state."""
-    members = served.of(protocol)
+    members = fleet.of(protocol)
     dead = list(members)[::DEAD]
-    served.control.clear()
+    fleet.control.clear()
     with tempfile.NamedTemporaryFile('w', suffix='.json') as file:
         json.dump(members, file)
         file.flush()
@@ -147,7 +88,7 @@ def _measure(
         )
         try:
             json.loads(asking.stdout.readline())
-            _break(served, state, members, dead)
+            _break(fleet, state, members, dead)
             asking.stdin.write('\n')
             asking.stdin.flush()
             found = json.loads(asking.stdout.readline())
@@ -155,7 +96,7 @@ def _measure(
             # Sessions that it holds end with the fleet.
             asking.kill()
             asking.communicate()
-            served.control.clear()
+            fleet.control.clear()
     states = found.pop('states')
     expected = dict.fromkeys(members, fleets.ON)
     if state.startswith('dead'):
@@ -179,26 +120,23 @@ def _measure(
 
 
 def _break(
-    served: _Served, state: str, members: dict[str, Any], dead: list[str]
+    fleet: served.Served, state: str, members: dict[str, Any], dead: list[str]
 ) -> None:
     if state.startswith('loss'):
         per_cent = int(state.split()[1])
-        served.control.of(*members).faults(drop_percent=per_cent)
+        fleet.control.of(*members).faults(drop_percent=per_cent)
     elif state.startswith('dead'):
-        served.control.of(*dead).faults(off=True)
+        fleet.control.of(*dead).faults(off=True)
     elif state == 'restarted':
-        served.control.of(*members).restart(RESTART_S)
+        fleet.control.of(*members).restart(RESTART_S)
         time.sleep(RESTART_S)
 
 
 def _show(runs: list[dict[str, Any]]) -> None:
-    for one in runs:
+    for row in asked.table(runs):
         print(
-            f'{one["state"]:10s} {one["protocol"]:8s} {one["way"]:17s}'
-            f' {one["bmcs"]:5d} BMCs  CPU {one["cpu_s"]:8.3f} s'
-            f'  wall {one["wall_s"]:8.2f} s  {one["packets"]:7d} packets'
-            f'  {one["peak_bytes"] / 1e6:6.0f} MB'
-            f'  silent {one["silent"]}, wrong {one["wrong"]}',
+            '{:10} {:17} {:>5} {:>9} {:>9} {:>9} {:>8} {:>5} {:>6}'
+            ' {:>5}'.format(*row),
             flush=True,
         )
 

@@ -8,6 +8,7 @@ starts. Called by bench_fleet.
 """
 
 import concurrent.futures
+import functools
 import itertools
 import json
 import pathlib
@@ -17,14 +18,15 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from zsbm_ironic.bmc import base, pool
+from zsbm_ironic.bmc import base, pool, watch
 from zsbm_ironic.bmc import credentials as bmc_credentials
 
 # As [conductor]sync_power_state_workers of Ironic, and power_poll_workers.
-UPSTREAM_WORKERS, OUR_WORKERS = 8, 16
+UPSTREAM_WORKERS, OUR_WORKERS = 8, 8
+OUR_PATIENCE_S = 10
 ON = 'on'
 
 Info = Mapping[str, Any]
@@ -109,22 +111,35 @@ class UpstreamRedfish:
 
 
 class Ours:
-    """The pool of sessions that a conductor with type `zsbm` has."""
-
-    workers = OUR_WORKERS
+    """What a conductor with type `zsbm` has: pool, and watch of the power."""
 
     def __init__(self, members: Mapping[str, Info]) -> None:
-        self._pool = pool.Pool()
-        self._credentials = {
-            name: bmc_credentials.Credentials.from_driver_info(info)
-            for name, info in members.items()
-        }
-
-    def ask(self, name: str, _info: Info) -> str:
-        found = self._pool.call(
-            name, self._credentials[name], lambda bmc: bmc.get_power()
+        self._watch = watch.Watch(pool.Pool(), OUR_WORKERS)
+        self._watch.watch(
+            {
+                name: bmc_credentials.Credentials.from_driver_info(info)
+                for name, info in members.items()
+            }
         )
-        return ON if found is base.PowerState.ON else 'off'
+
+    def all(self, names: Iterable[str]) -> dict[str, str]:
+        """Look until all are known, or for as long as two looks take."""
+        pace = watch.Pace(redfish_poll_s=3600.0, limit_s=2.0)
+        missing, found = set(names), dict.fromkeys(names, 'no answer')
+        until = time.monotonic() + OUR_PATIENCE_S
+        turn: set[str] | None = missing
+
+        def note(looks: Iterable[tuple[str, base.PowerState]]) -> None:
+            for name, power in looks:
+                found[name] = ON if power is base.PowerState.ON else 'off'
+                missing.discard(name)
+
+        while missing and time.monotonic() < until:
+            note(self._watch.at_once(set(missing)))
+            note(self._watch.by_workers(pace, turn and set(turn)))
+            # Then those whose turn it is by themselves.
+            turn = None
+        return found
 
 
 WAYS: dict[str, Callable[[Mapping[str, Info]], Any]] = {
@@ -135,11 +150,10 @@ WAYS: dict[str, Callable[[Mapping[str, Info]], Any]] = {
 }
 
 
-def main(way: str, members_file: str) -> None:
-    """Serve rounds until the input ends."""
-    members = json.loads(pathlib.Path(members_file).read_text())
-    asking = WAYS[way](members)
-    workers = concurrent.futures.ThreadPoolExecutor(asking.workers)
+def _each(
+    asking: Any, members: Mapping[str, Info], names: Iterable[str]
+) -> dict[str, str]:
+    """Ask one after the other, some at a time."""
 
     def state(name: str) -> str:
         try:
@@ -147,9 +161,22 @@ def main(way: str, members_file: str) -> None:
         except Exception as exc:
             return f'no answer: {type(exc).__name__}'
 
+    with concurrent.futures.ThreadPoolExecutor(asking.workers) as workers:
+        return dict(zip(names, workers.map(state, names), strict=True))
+
+
+def main(way: str, members_file: str) -> None:
+    """Serve rounds until the input ends."""
+    members = json.loads(pathlib.Path(members_file).read_text())
+    asking = WAYS[way](members)
+    one_round = (
+        asking.all
+        if isinstance(asking, Ours)
+        else functools.partial(_each, asking, members)
+    )
     for _line in itertools.chain(('',), sys.stdin):
         began, cpu_s, packets = time.monotonic(), _cpu_s(), _packets()
-        states = dict(zip(members, workers.map(state, members), strict=True))
+        states = one_round(members)
         print(
             json.dumps(
                 {

@@ -134,6 +134,13 @@ PARTS = (
         profiles=('lab', 'test'),
     ),
     Part(
+        'fleet',
+        'fifty emulated BMCs, with faults, and a short soak',
+        120,
+        (checks.Tests('tests/fleet', serial=True, verbose=True),),
+        profiles=('lab', 'test'),
+    ),
+    Part(
         'devstack',
         "every phase of the devstack plugin, with devstack's own functions",
         120,

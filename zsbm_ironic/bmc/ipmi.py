@@ -119,16 +119,19 @@ class IpmiBmc:
     def __init__(
         self,
         credentials: bmc_credentials.Credentials,
-        login_s: float = rmcp.LOGIN_S,
+        login_s: float | None = None,
     ) -> None:
         """Log in.
 
-        :raises BmcUnreachable: silence for `login_s` seconds.
+        :param login_s: seconds after which a silent BMC is given up.
+        :raises BmcUnreachable: silence.
         :raises BmcCredentialsRefused: user or password is wrong.
         :raises BmcUnsupported: no IPMI v2.0.
         """
         self.address = credentials.address
-        self.session = rmcp.RmcpSession(credentials, login_s)
+        self.session = rmcp.RmcpSession(
+            credentials, rmcp.LOGIN_S if login_s is None else login_s
+        )
         self._inventory = _Inventory(self.session)
 
     @property
@@ -166,15 +169,16 @@ class IpmiBmc:
         raise kind(address=self.address, what=what, answer=text)
 
     def get_power(self) -> base.PowerState:
-        """Return bit 0 of Get Chassis Status (section 28.2)."""
+        """Ask for the chassis status."""
         status = self._ask('chassis status', CHASSIS, GET_STATUS)
-        if not status:
+        found = power_in((0, status))
+        if found is None:
             raise exception.BmcCommandFailed(
                 address=self.address,
                 what='chassis status',
                 answer='an empty answer',
             )
-        return base.PowerState.ON if status[0] & 1 else base.PowerState.OFF
+        return found
 
     def set_power(self, action: base.PowerAction) -> None:
         """Send a chassis control; does not wait for its effect.
@@ -368,6 +372,16 @@ class IpmiBmc:
                 'BMC %s: its %s cannot be read: %r', self.address, what, exc
             )
         return None
+
+
+def power_in(answer: tuple[int, bytes] | None) -> base.PowerState | None:
+    """Return bit 0 of an answer to Get Chassis Status (section 28.2).
+
+    :param answer: completion code and data; None where there was none.
+    """
+    if answer is None or answer[0] != 0 or not answer[1]:
+        return None
+    return base.PowerState.ON if answer[1][0] & 1 else base.PowerState.OFF
 
 
 def _reading(found: Any) -> base.SensorReading:

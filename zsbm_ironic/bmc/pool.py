@@ -6,21 +6,23 @@ question on a held session two packets. One pool a process, made when it is
 first used and closed at exit: `shared()`. Called by the drivers and by
 monitoring with the node's uuid as owner. At most one session per owner and
 `max_sessions` in all, each of which is an open file; one that was idle for
-`idle_s` is closed at the next call, before the BMC forgets it.
+`idle_s` is closed at the next call, before the BMC forgets it. A BMC without
+a free slot is left be for a while, which grows.
 """
 
 import atexit
 import collections
 import dataclasses
+import functools
 import resource
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from oslo_log import log
 
-from zsbm_ironic.bmc import base, ipmi, redfish
+from zsbm_ironic.bmc import base, ipmi, redfish, together
 from zsbm_ironic.bmc import credentials as bmc_credentials
 from zsbm_ironic.common import exception
 
@@ -35,6 +37,12 @@ MAX_SESSIONS = 4096
 OTHER_FILES = 384
 WAIT_S = 30.0
 SWEEP_S = 5.0
+# How long a BMC without a free slot is left be: twice as long each time.
+FULL_MIN_S = 5.0
+FULL_MAX_S = 60.0
+# All log-outs together, so many side by side.
+CLOSE_S = 5.0
+CLOSERS = 16
 
 LOGINS: dict[
     base.BmcProtocol, Callable[[bmc_credentials.Credentials], base.Bmc]
@@ -52,6 +60,8 @@ class _Place:
     credentials: bmc_credentials.Credentials | None = None
     bmc: Any = None
     used_at: float = 0.0
+    full_times: int = 0
+    full_until: float = 0.0
 
     def close(self) -> None:
         bmc, self.bmc = self.bmc, None
@@ -99,12 +109,16 @@ class Pool:
         :param once: `function` acts. A held session is tried with a harmless
             question first, so that an action is not sent into the void.
         :param hold: False gives the BMC its slot back at once.
-        :raises BmcBusy: somebody else used the session for 30 s.
+        :raises BmcBusy: somebody else used the session for 30 s, or the BMC
+            has no free slot and is left be.
         """
         self.sweep()
         place = self._locked(owner, credentials.address)
         try:
             return self._run(place, credentials, function, once)
+        except exception.BmcBusy:
+            # It is there: another login would be more work for it.
+            raise
         except exception.ZsbmError:
             place.close()
             raise
@@ -125,6 +139,8 @@ class Pool:
         if place.credentials != credentials or stale:
             place.close()
         held = place.bmc is not None
+        if not held and not once:
+            _respect(place, credentials.address)
         try:
             bmc = self._logged_in(place, credentials)
             if not once:
@@ -144,9 +160,84 @@ class Pool:
         self, place: _Place, credentials: bmc_credentials.Credentials
     ) -> Any:
         if place.bmc is None:
-            place.bmc = LOGINS[credentials.protocol](credentials)
+            try:
+                place.bmc = LOGINS[credentials.protocol](credentials)
+            except exception.BmcBusy:
+                place.full_times += 1
+                place.full_until = time.monotonic() + min(
+                    FULL_MAX_S, FULL_MIN_S * 2 ** (place.full_times - 1)
+                )
+                raise
             place.credentials = credentials
+            place.full_times = 0
         return place.bmc
+
+    def holds(
+        self, owner: str, credentials: bmc_credentials.Credentials
+    ) -> bool:
+        """Say whether there is an IPMI session that `powers` can ask on."""
+        place = self._places.get(owner)
+        return place is not None and self._is_live(place, credentials)
+
+    def _is_live(
+        self, place: _Place, credentials: bmc_credentials.Credentials
+    ) -> bool:
+        return (
+            isinstance(place.bmc, ipmi.IpmiBmc)
+            and place.credentials == credentials
+            and time.monotonic() - place.used_at <= self.idle_s
+        )
+
+    def powers(
+        self,
+        wanted: Mapping[str, bmc_credentials.Credentials],
+        limit_s: float,
+    ) -> Iterator[tuple[str, base.PowerState | None]]:
+        """Ask the IPMI BMCs with which a session is held, all at once.
+
+        :param wanted: by owner; whoever has no session, or whose session is
+            in use, is left out.
+        :param limit_s: how long to wait for those that do not answer.
+        :returns: owner and power, as the answers come; None for no answer,
+            whose session is closed.
+        """
+        places: dict[str, _Place] = {}
+        try:
+            for owner, credentials in wanted.items():
+                place = self._lent(owner, credentials)
+                if place is not None:
+                    places[owner] = place
+            answers = together.ask(
+                {name: place.bmc.session for name, place in places.items()},
+                ipmi.CHASSIS,
+                ipmi.GET_STATUS,
+                limit_s,
+            )
+            for owner, answer in answers:
+                place = places.pop(owner)
+                power = ipmi.power_in(answer)
+                if power is None:
+                    place.close()
+                place.used_at = time.monotonic()
+                place.lock.release()
+                yield owner, power
+        finally:
+            for place in places.values():
+                place.lock.release()
+
+    def _lent(
+        self, owner: str, credentials: bmc_credentials.Credentials
+    ) -> _Place | None:
+        """Return a place with a live IPMI session that nobody uses, locked."""
+        with self._guard:
+            place = self._places.get(owner)
+            if place is None or not place.lock.acquire(blocking=False):
+                return None
+            self._places.move_to_end(owner)
+        if self._is_live(place, credentials):
+            return place
+        place.lock.release()
+        return None
 
     def _locked(self, owner: str, address: str) -> _Place:
         while True:
@@ -204,9 +295,54 @@ class Pool:
             self.drop(owner, wait=False)
 
     def close(self) -> None:
-        """Log out everywhere; the pool can be used again afterwards."""
-        for owner in list(self._places):
-            self.drop(owner, wait=False)
+        """Log out everywhere; the pool can be used again afterwards.
+
+        A BMC that is dead by then keeps nobody: what is not closed within
+        CLOSE_S is left to threads that end with the process.
+        """
+        log_out(
+            functools.partial(self.drop, owner, wait=False)
+            for owner in list(self._places)
+        )
+
+
+def log_out(closings: Iterable[Callable[[], object]]) -> None:
+    """Call each, many side by side, and wait for CLOSE_S at most."""
+    todo = collections.deque(closings)
+
+    def work() -> None:
+        while True:
+            try:
+                close = todo.popleft()
+            except IndexError:
+                return
+            try:
+                close()
+            except Exception as exc:
+                LOG.debug('A BMC session did not close: %s', exc)
+
+    threads = [
+        threading.Thread(target=work, daemon=True)
+        for _ in range(min(CLOSERS, len(todo)))
+    ]
+    for one in threads:
+        one.start()
+    deadline = time.monotonic() + CLOSE_S
+    for one in threads:
+        one.join(max(0.0, deadline - time.monotonic()))
+
+
+def _respect(place: _Place, address: str) -> None:
+    """Leave a BMC be that had no free slot a moment ago.
+
+    :raises BmcBusy: it is not time yet.
+    """
+    left_s = place.full_until - time.monotonic()
+    if left_s > 0:
+        raise exception.BmcBusy(
+            address=address,
+            answer=f'no session is free, asked again in {left_s:.0f} s',
+        )
 
 
 _shared: Pool | None = None

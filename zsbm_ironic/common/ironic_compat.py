@@ -168,6 +168,18 @@ class PinnedSessionCache(redfish_sessions.SessionCache):
                 bmc_redfish.end_session(transport, path, key[1])
 
 
+def redfish_log_outs() -> list[Callable[[], None]]:
+    """Return what gives back the slots that upstream's interfaces hold.
+
+    They never do so themselves: each conductor that is started again would
+    take another slot of each BMC.
+    """
+    held = redfish_sessions.SessionCache._sessions
+    found = [one._auth.close for one in list(held.values())]
+    held.clear()
+    return found
+
+
 def trust_pinned_certificates(pins: Callable[[], trust.PinStore]) -> None:
     """Let upstream's Redfish interfaces log in to pinned BMCs.
 
@@ -189,6 +201,25 @@ def is_shutting_down(manager: Any) -> bool:
     Its `iter_nodes` stops in the middle then, without a word.
     """
     return bool(manager._shutdown.is_set())
+
+
+def at_shutdown(manager: Any, function: Callable[[], None]) -> None:
+    """Run a function as soon as a conductor is told to end.
+
+    Its process ends by os._exit: what is registered with atexit is never
+    run there. The conductor waits for the function; a second call for the
+    same manager changes nothing.
+    """
+    told = manager._shutdown.set
+    if getattr(told, 'ours', False):
+        return
+
+    def tell() -> None:
+        told()
+        function()
+
+    tell.ours = True  # type: ignore[attr-defined]
+    manager._shutdown.set = tell
 
 
 def sync_power_state(manager: Any, task: Any) -> None:

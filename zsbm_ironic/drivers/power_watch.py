@@ -3,14 +3,14 @@
 
 A part of the power interface, which every conductor with the type `zsbm` has
 exactly once. Ironic's own loop takes a task and several questions for each
-node each time; this one makes one query, asks the BMCs on their held sessions
-and takes a task only for a node whose power is not what ironic believes.
+node each time; this one makes one query, lets `bmc.watch` ask the BMCs and
+takes a task only for a node whose power is not what ironic believes.
 """
 
-import concurrent.futures
 import dataclasses
+import functools
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ironic.common import exception as ironic_exception
@@ -18,7 +18,8 @@ from ironic.common import states
 from ironic.conductor import periodics, task_manager
 from oslo_log import log
 
-from zsbm_ironic.bmc import base, pool
+from zsbm_ironic.bmc import base, pool, watch
+from zsbm_ironic.bmc import credentials as bmc_credentials
 from zsbm_ironic.common import exception, ironic_compat
 from zsbm_ironic.conf import CONF
 from zsbm_ironic.drivers import access
@@ -26,10 +27,10 @@ from zsbm_ironic.drivers import access
 LOG = log.getLogger(__name__)
 
 TIDY_S = 30
-# How long a round waits for slow BMCs, and how long a silent one is left be.
-PATIENCE_S = 1.0
-REST_S = 60.0
-Answer = concurrent.futures.Future[str | None]
+# Between two looks at who is not logged in to, or speaks Redfish.
+OTHERS_S = 2
+# A power state that is news is looked at again, so much later.
+AGAIN_S = 1.0
 FIELDS = (
     'driver_info',
     'driver_internal_info',
@@ -53,6 +54,10 @@ STATES = {
 }
 
 
+def _is_watching() -> bool:
+    return bool(CONF.zsbm_bmc.power_poll_s)
+
+
 @dataclasses.dataclass(frozen=True)
 class _Node:
     """The row of the one query."""
@@ -71,85 +76,94 @@ class PowerWatchMixin:
     """Gives a power interface its periodic tasks."""
 
     def __init__(self) -> None:
-        """Start with no suspicion and no thread."""
+        """Start with nothing known and no thread."""
         super().__init__()
-        self._suspects: dict[str, str] = {}
-        self._asked: dict[str, Answer] = {}
-        self._silent_until: dict[str, float] = {}
-        self._asking: concurrent.futures.ThreadPoolExecutor | None = None
+        self._watch: watch.Watch | None = None
+        self._nodes: dict[str, _Node] = {}
 
-    @periodics.periodic(spacing=TIDY_S)
+    @periodics.periodic(spacing=TIDY_S, run_immediately=True)
     def _tidy_sessions(self, manager: Any, context: Any) -> None:
         """Close idle sessions, and those of nodes that moved away."""
+        ironic_compat.at_shutdown(manager, self._end)
         mapped = manager.iter_nodes(fields=('power_interface',))
         sessions = pool.shared()
         sessions.keep_only({row[0] for row in mapped if row[3] == 'zsbm'})
         sessions.sweep()
 
+    def _end(self) -> None:
+        """Give the BMCs their slots back as the conductor ends."""
+        if self._watch is not None:
+            self._watch.close()
+        pool.shared().close()
+        pool.log_out(ironic_compat.redfish_log_outs())
+
     @periodics.periodic(
-        spacing=lambda: CONF.zsbm_bmc.power_poll_s or 1,
-        enabled=lambda: CONF.zsbm_bmc.power_poll_s > 0,
+        spacing=lambda: CONF.zsbm_bmc.power_poll_s or 1, enabled=_is_watching
     )
     def _watch_power(self, manager: Any, context: Any) -> None:
-        """Ask every BMC for its power; sync nodes that differ twice.
-
-        Once may be a reset that is under way. A BMC that takes long is left
-        to its thread, and its answer used in a later round.
-        """
+        """Ask who speaks IPMI and is logged in to."""
         rows = manager.iter_nodes(
             fields=FIELDS, filters={'maintenance': False, 'reserved': False}
         )
-        nodes = {
+        self._nodes = {
             node.uuid: node
             for node in (_Node(*row) for row in rows)
             if node.power_interface == 'zsbm'
             and node.provision_state not in UNWATCHED_STATES
         }
-        for uuid, seen in self._answers(nodes):
-            if seen == nodes[uuid].power_state:
-                self._suspects.pop(uuid, None)
-            elif self._suspects.get(uuid) == seen:
-                del self._suspects[uuid]
-                _sync(manager, context, uuid)
-            else:
-                self._suspects[uuid] = seen
-
-    def _answers(
-        self, nodes: Mapping[str, _Node]
-    ) -> Iterator[tuple[str, str]]:
-        """Ask who is not being asked; yield what has been answered."""
-        if self._asking is None:
-            self._asking = concurrent.futures.ThreadPoolExecutor(
-                CONF.zsbm_bmc.power_poll_workers, 'zsbm-power'
+        if self._watch is None:
+            self._watch = watch.Watch(
+                pool.shared(), CONF.zsbm_bmc.power_poll_workers
             )
-        now = time.monotonic()
-        for uuid, node in nodes.items():
-            rested = now >= self._silent_until.get(uuid, 0.0)
-            if uuid not in self._asked and rested:
-                self._asked[uuid] = self._asking.submit(_power_of, node)
-        concurrent.futures.wait(self._asked.values(), PATIENCE_S)
-        for uuid, answer in list(self._asked.items()):
-            if not answer.done():
-                continue
-            del self._asked[uuid]
-            seen = answer.result()
-            if seen is None:
-                self._silent_until[uuid] = time.monotonic() + REST_S
-            elif uuid in nodes:
-                self._silent_until.pop(uuid, None)
-                yield uuid, seen
+        self._watch.watch(_reachable(self._nodes.values()))
+        self._follow(manager, context, self._watch.at_once)
+
+    @periodics.periodic(spacing=OTHERS_S, enabled=_is_watching)
+    def _watch_others(self, manager: Any, context: Any) -> None:
+        """Ask who is not logged in to, and who speaks Redfish."""
+        if self._watch is None:
+            return
+        pace = watch.Pace(
+            CONF.zsbm_bmc.redfish_poll_s, OTHERS_S, CONF.zsbm_bmc.hold_sessions
+        )
+        self._follow(
+            manager, context, functools.partial(self._watch.by_workers, pace)
+        )
+
+    def _follow(
+        self,
+        manager: Any,
+        context: Any,
+        ask: Callable[..., Iterable[tuple[str, base.PowerState]]],
+    ) -> None:
+        """Ask; sync nodes that differ twice.
+
+        Once may be a reset that is under way.
+        """
+        nodes = self._nodes
+        seen = {
+            uuid: power
+            for uuid, power in ask()
+            if uuid in nodes and STATES[power] != nodes[uuid].power_state
+        }
+        if seen:
+            time.sleep(AGAIN_S)
+            for uuid, power in ask(seen.keys()):
+                if seen.get(uuid) is power:
+                    _sync(manager, context, uuid)
 
 
-def _power_of(node: _Node) -> str | None:
-    """Return ironic's word for a node's power; None where nobody answers.
-
-    What a silent BMC means is for ironic's own loop to say, which counts.
-    """
-    try:
-        return STATES[access.ask_node(node, lambda bmc: bmc.get_power())]
-    except exception.ZsbmError as exc:
-        LOG.debug('Node %s: %s', node.uuid, exc)
-        return None
+def _reachable(
+    nodes: Iterable[_Node],
+) -> dict[str, bmc_credentials.Credentials]:
+    """Return whose BMC is known; what is wrong, ironic's own loop says."""
+    found = {}
+    for node in nodes:
+        try:
+            found[node.uuid] = access.decided(node)
+        except exception.ZsbmError as exc:
+            LOG.debug('Node %s: %s', node.uuid, exc)
+    return found
 
 
 def _sync(manager: Any, context: Any, uuid: str) -> None:

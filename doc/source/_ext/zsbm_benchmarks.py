@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`.. benchmark:: NAME`: table and plot of benchmarks/results/NAME.json.
 
-`.. conversions:: NAME` is a table alone. All are made when the documents are
-built, from what was measured and by the module that the benchmark itself
-prints with.
+`.. conversions:: NAME`, `.. conductor:: NAME` and `.. fleet:: NAME` are tables
+alone. All are made when the documents are built, from what was measured and by
+the module that the benchmark itself prints with.
 """
 
 import json
@@ -17,7 +17,7 @@ from sphinx.application import Sphinx
 from sphinx.util import docutils
 from zsbm_reference import FOLDER, TOP, table
 
-from benchmarks import comparison, conversions
+from benchmarks import asked, comparison, conductors, conversions
 
 RESULTS = TOP / 'benchmarks' / 'results'
 WAYS = {'stock': 'upstream', 'zsbm': 'zsbm'}
@@ -103,8 +103,42 @@ class Conversions(docutils.SphinxDirective):
         )
 
 
+class Conductor(docutils.SphinxDirective):
+    """`.. conductor:: conductor`: what watching servers costs a conductor."""
+
+    required_arguments = 1
+
+    def run(self) -> list[Any]:
+        """Return the nodes of the table."""
+        source = RESULTS / f'{self.arguments[0]}.json'
+        self.env.note_dependency(str(source))
+        if not source.exists():
+            return self.parse_text_to_nodes('Not measured yet.\n')
+        document = json.loads(source.read_text())
+        runs = [conductors.Run(**entry) for entry in document['runs']]
+        head, *rows = conductors.table(runs)
+        return self.parse_text_to_nodes(table(head, rows))
+
+
+class Fleet(docutils.SphinxDirective):
+    """`.. fleet:: fleet`: what one round over a fleet costs each way."""
+
+    required_arguments = 1
+
+    def run(self) -> list[Any]:
+        """Return the nodes of the table."""
+        source = RESULTS / f'{self.arguments[0]}.json'
+        self.env.note_dependency(str(source))
+        if not source.exists():
+            return self.parse_text_to_nodes('Not measured yet.\n')
+        head, *rows = asked.table(json.loads(source.read_text())['runs'])
+        return self.parse_text_to_nodes(table(head, rows))
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx."""
     app.add_directive('benchmark', Benchmark)
     app.add_directive('conversions', Conversions)
+    app.add_directive('conductor', Conductor)
+    app.add_directive('fleet', Fleet)
     return {'parallel_read_safe': True}

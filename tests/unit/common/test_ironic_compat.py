@@ -2,6 +2,8 @@
 """What ironic keeps private and we use still exists, and still works so."""
 
 import inspect
+import threading
+import types
 
 import fixtures
 from ironic.conductor import base_manager, manager, task_manager
@@ -102,3 +104,23 @@ class MendingPorts(base.BaseTestCase):
     def test_a_task_still_has_one(self):
         source = inspect.getsource(task_manager.TaskManager)
         self.assertIn('self._purpose = purpose', source)
+
+
+class TestShutdown(base.BaseTestCase):
+    def test_what_a_conductor_is_told_to_end_by(self):
+        manager = base_manager.BaseConductorManager
+        self.assertIn(
+            'self._shutdown = threading.Event()',
+            inspect.getsource(manager.__init__),
+        )
+        self.assertIn('self._shutdown.set()', inspect.getsource(manager))
+
+    def test_the_function_is_run_once_before_it_goes_on(self):
+        manager = types.SimpleNamespace(_shutdown=threading.Event())
+        calls = []
+        for _ in range(2):
+            ironic_compat.at_shutdown(manager, lambda: calls.append(1))
+        self.assertFalse(ironic_compat.is_shutting_down(manager))
+        manager._shutdown.set()
+        self.assertEqual([1], calls)
+        self.assertTrue(ironic_compat.is_shutting_down(manager))
