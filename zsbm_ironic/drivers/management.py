@@ -28,6 +28,7 @@ from zsbm_ironic.bmc import credentials as bmc_credentials
 from zsbm_ironic.common import ironic_compat
 from zsbm_ironic.drivers import (
     access,
+    alerts,
     enrolment,
     metrics,
     sensors,
@@ -68,6 +69,7 @@ def _redfish_only(name: str) -> Callable[..., Any]:
 class ZsbmManagement(
     metrics.MetricsMixin,
     systems.SystemsMixin,
+    alerts.AlertsMixin,
     redfish_management.RedfishManagement,
 ):
     """Management of a node whose BMC speaks Redfish or IPMI."""
