@@ -11,7 +11,7 @@ from tests.functional import ironic_service, mail_sink, watch
 
 INTERVAL_S = 10
 SETTLE_S = 30
-WAIT_S = 150
+WAIT_S = 480
 OWNER, LESSEE = 'racks', 'shop'
 CONTACTS = """
 [smtp]

@@ -190,7 +190,7 @@ class TestSlow(alert_case.AlertCase):
         }
         nodes = {name: self.managed(name, bmc) for name, bmc in bmcs.items()}
         # Each is read, and then old again, while the round goes on.
-        prometheus = self.watch(limits=self.LIMITS, keep='60s')
+        prometheus = self.watch(limits=self.LIMITS, keep=None)
         self.until(
             lambda: prometheus.ask('baremetal_up'),
             {(name, None): 1.0 for name in bmcs},

@@ -41,11 +41,12 @@ def faster(duration):
     return f'{max(1, round(1000 * seconds / FASTER))}ms'
 
 
-def rules(folder, limits=(), keep='5s', silent=None):
+def rules(folder, limits=(), keep='60s', silent=None):
     """Write the rules that we ship, with durations a test can wait for.
 
     :param limits: (text, text in its place) of expressions.
-    :param keep: for how long alerts go on; None: as shipped.
+    :param keep: for how long alerts go on, which has to be longer than a
+        busy machine leaves scrapes unanswered; None: as shipped.
     :param silent: after how long a conductor is; None: as shipped, since its
         restart takes what it takes.
     """
