@@ -25,7 +25,7 @@ network
     From a server to its networks: plan, change, verify, explain, by what its
     switch has, read back; ironic's network interfaces.
 monitoring
-    Power, health and sensors as Prometheus metrics.
+    Servers and their systems as Prometheus metrics; alerts and whom they call.
 status
     `zsbm-status`: settings of a host, upgrade check, leaving.
 osc

@@ -34,6 +34,7 @@ class Agent(fixtures.Fixture):
     :param write_s: how long the writing of an image seems to take.
     :param fault: how the writing fails: checksum, disk-full or no-disk.
     :param disk: raw disk with what was written, None: an empty one.
+    :ivar drive_path: where the config drive is, if one was written.
     :param on_power_off: called when the agent powered its machine off.
     """
 
@@ -66,6 +67,8 @@ class Agent(fixtures.Fixture):
         block.mkdir(parents=True)
         (block / 'modalias').write_text(hardware.PROFILES['bios-sata'].disk[0])
         words += ['--root', str(server), '--disk', str(disk)]
+        self.drive_path = folder / 'drive'
+        words += ['--drive', str(self.drive_path)]
         if self._fault:
             words += ['--fault', self._fault]
         if self._in_band is None:
@@ -110,6 +113,7 @@ def main():
     parser.add_argument('--fault')
     parser.add_argument('--root', type=pathlib.Path)
     parser.add_argument('--disk')
+    parser.add_argument('--drive', type=pathlib.Path)
     parser.add_argument('--stock', action='store_true')
     arguments = parser.parse_args()
 
@@ -175,6 +179,8 @@ def main():
             time.sleep(arguments.write_s)
             if arguments.fault:
                 raise faults[arguments.fault]
+            if configdrive:
+                arguments.drive.write_text(configdrive)
             return 'nothing was written'
 
     class Standby(base.BaseAgentExtension):

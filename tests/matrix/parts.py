@@ -28,6 +28,7 @@ SHELL = (
     'devstack/plugin.sh',
     'devstack/lib/zsbm-ironic',
     'tests/devstack/phases.sh',
+    'zsbm_ironic/monitoring/install_exporter.sh',
 )
 TEXT = (
     'README.rst',

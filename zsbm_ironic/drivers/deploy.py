@@ -30,6 +30,7 @@ from zsbm_ironic.drivers import (
     events,
     filled_in,
     image_verdicts,
+    os_metrics,
     remedies,
     seen_network,
     told_ports,
@@ -82,6 +83,7 @@ class ZsbmDeploy(ironic_compat.AgentDeploy):
         """
         adaptation.choice(task.node)
         adaptation.keeps_identity(task.node)
+        os_metrics.validate(task.node)
         # Not saved here: a node that is only asked about stays as it is.
         info = filled_in.without(task.node.instance_info)
         task.node.instance_info = info
@@ -295,6 +297,7 @@ class ZsbmDeploy(ironic_compat.AgentDeploy):
     @task_manager.require_exclusive_lock
     def prepare_instance_boot(self, task: task_manager.TaskManager) -> None:
         """Make the written disk bootable, as upstream, polling sooner."""
+        config_drive.withdraw(task)
         ironic_compat.use_prompt_agent_client(task)
         super().prepare_instance_boot(task)
 

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The periodic task that reads BMCs for Prometheus, and starts the server.
+"""The periodic task that reads BMCs for Prometheus.
 
-A part of the management interface, which every conductor with the type
-`zsbm` has exactly once; so are the board and the server, made at the first
-round and alive as long as the conductor. Off unless [zsbm_monitoring]enabled.
+A part of the management interface; off unless [zsbm_monitoring]enabled.
 """
 
 import dataclasses
@@ -12,14 +10,12 @@ from typing import Any, TypeVar
 
 from ironic.common import states
 from ironic.conductor import periodics
-from oslo_log import log
 
 from zsbm_ironic.bmc import base, pool
 from zsbm_ironic.conf import CONF
-from zsbm_ironic.drivers import access
-from zsbm_ironic.monitoring import collector, exporter, readings
+from zsbm_ironic.drivers import access, served
+from zsbm_ironic.monitoring import readings
 
-LOG = log.getLogger(__name__)
 T = TypeVar('T')
 FIELDS = (
     'name',
@@ -69,12 +65,12 @@ class _Node:
     def facts(self) -> readings.Facts:
         """What is known without the BMC."""
         return readings.Facts(
-            owner=_label(self.owner),
-            lessee=_label(self.lessee),
-            resource_class=_label(self.resource_class),
-            conductor_group=_label(self.conductor_group),
-            instance_uuid=_label(self.instance_uuid),
-            rack=_label(self.extra.get('rack')),
+            owner=label(self.owner),
+            lessee=label(self.lessee),
+            resource_class=label(self.resource_class),
+            conductor_group=label(self.conductor_group),
+            instance_uuid=label(self.instance_uuid),
+            rack=label(self.extra.get('rack')),
             maintenance=bool(self.maintenance),
             deployed=self.provision_state == states.ACTIVE,
             power=POWER.get(self.power_state or ''),
@@ -90,15 +86,15 @@ class _Node:
         )
 
 
-def _label(value: object) -> str:
+def label(value: object) -> str:
+    """Return a value as the label of a series; empty for none."""
     return '' if value is None else str(value)[:LABEL_CHARS]
 
 
 class MetricsMixin:
     """Gives a management interface the round of readings."""
 
-    _board: readings.Board | None = None
-    _exporter: exporter.Exporter | None = None
+    served: served.Served
 
     @periodics.periodic(
         spacing=lambda: CONF.zsbm_monitoring.interval_s,
@@ -111,22 +107,7 @@ class MetricsMixin:
         One query and no lock: the session of a BMC keeps order between this
         and an operator's actions. Nodes in maintenance are read too.
         """
-        settings = CONF.zsbm_monitoring
-        if self._board is None:
-            self._board = readings.Board()
-        if self._exporter is None:
-            try:
-                self._exporter = exporter.Exporter(
-                    settings.listen, collector.ReadingsCollector(self._board)
-                )
-            except OSError as exc:
-                LOG.error(
-                    'Metrics cannot be served on [zsbm_monitoring]listen '
-                    '%s: %s. Tried again in %d s.',
-                    settings.listen,
-                    exc,
-                    settings.interval_s,
-                )
+        self.served.start()
         nodes = (_Node(*row) for row in manager.iter_nodes(fields=FIELDS))
         sources = [
             readings.Source(
@@ -136,4 +117,6 @@ class MetricsMixin:
             if node.management_interface == 'zsbm'
             and node.provision_state not in UNREAD_STATES
         ]
-        readings.take_round(sources, self._board, settings.workers)
+        readings.take_round(
+            sources, self.served.board, CONF.zsbm_monitoring.workers
+        )

@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from prometheus_client import core, registry
 
 from zsbm_ironic.bmc import base
-from zsbm_ironic.monitoring import readings
+from zsbm_ironic.monitoring import push, readings
+
+Family = core.GaugeMetricFamily | core.CounterMetricFamily
 
 NODE_LABELS = ('node_uuid', 'node_name')
 SENSOR_LABELS = (*NODE_LABELS, 'sensor', 'kind')
@@ -52,6 +54,7 @@ METRICS = {
     'baremetal_round_seconds': (
         'How long the last round over all nodes of this conductor took.'
     ),
+    'baremetal_pushes_total': 'Pushes of systems, by what became of them.',
 }
 # Unit of bmc.base.SensorReading -> metric and divisor.
 UNITS = {
@@ -73,15 +76,16 @@ class ReadingsCollector(registry.Collector):
     """Turns the board into metric families.
 
     :param board: read at each scrape.
+    :param receiver: its counts as well.
     """
 
-    def __init__(self, board: readings.Board) -> None:
-        self._board = board
+    def __init__(self, board: readings.Board, receiver: push.Receiver) -> None:
+        self._board, self._receiver = board, receiver
 
-    def collect(self) -> Iterator[core.GaugeMetricFamily]:
+    def collect(self) -> Iterator[Family]:
         """Return the families of one scrape; never waits for a BMC."""
         families = {
-            name: core.GaugeMetricFamily(name, text, labels=_labels_of(name))
+            name: _family(name)(name, text, labels=_labels_of(name))
             for name, text in METRICS.items()
         }
         current, round_s = self._board.look()
@@ -89,10 +93,20 @@ class ReadingsCollector(registry.Collector):
             _add_node(families, reading)
         if round_s is not None:
             families['baremetal_round_seconds'].add_metric([], round_s)
+        for result, count in self._receiver.counts().items():
+            families['baremetal_pushes_total'].add_metric([result], count)
         yield from families.values()
 
 
+def _family(name: str) -> type[Family]:
+    if name.endswith('_total'):
+        return core.CounterMetricFamily
+    return core.GaugeMetricFamily
+
+
 def _labels_of(name: str) -> tuple[str, ...]:
+    if name == 'baremetal_pushes_total':
+        return ('result',)
     if name == 'baremetal_round_seconds':
         return ()
     if name == 'baremetal_node_info':
@@ -103,9 +117,7 @@ def _labels_of(name: str) -> tuple[str, ...]:
     return NODE_LABELS
 
 
-def _add_node(
-    families: dict[str, core.GaugeMetricFamily], reading: readings.Reading
-) -> None:
+def _add_node(families: dict[str, Family], reading: readings.Reading) -> None:
     node = [reading.node_uuid, reading.node_name]
 
     def add(name: str, value: float, *labels: str) -> None:

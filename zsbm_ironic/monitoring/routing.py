@@ -44,10 +44,6 @@ _SUBJECT = (
     '{{ else }}Over: {{ (index .Alerts 0).Annotations.summary }}{{ end }}'
     '{{ if gt (len .Alerts) 1 }} (one of {{ len .Alerts }}){{ end }}'
 )
-# Of a server, what is told more exactly by another alert.
-_EXACT = (
-    'DriveFailed|FanFailed|MemoryErrors|PowerSupplyFailed|TemperatureCritical'
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,10 +134,6 @@ def configuration(contacts: Contacts) -> dict[str, Any]:
             'routes': list(_routes(projects)),
         },
         'inhibit_rules': [
-            _inhibits(f'alertname=~"{_EXACT}"', 'alertname=~"Hardware.*"'),
-            _inhibits(
-                'alertname="HardwareCritical"', 'alertname="HardwareWarning"'
-            ),
             # The BMC tells nothing: what is old is no news.
             _inhibits('alertname="BmcSilent"', 'alertname="ReadingsOld"'),
         ],

@@ -18,7 +18,13 @@ from prometheus_client import parser
 from zsbm_ironic.bmc import base
 from zsbm_ironic.common import exception
 from zsbm_ironic.conf import monitoring
-from zsbm_ironic.monitoring import collector, exporter, readings
+from zsbm_ironic.monitoring import (
+    collector,
+    discovery,
+    exporter,
+    push,
+    readings,
+)
 
 SENSORS = (
     base.SensorReading('Inlet', 'Temperature', 21.5, 'C', base.Health.OK),
@@ -84,8 +90,12 @@ class Scrape(test_base.BaseTestCase):
         readings.take_round(sources, self.board, workers)
 
     def _serve(self, listen='127.0.0.1:0'):
+        receiver = push.Receiver()
         server = exporter.Exporter(
-            listen, collector.ReadingsCollector(self.board)
+            listen,
+            collector.ReadingsCollector(self.board, receiver),
+            discovery.Directory(),
+            receiver,
         )
         self.addCleanup(server.close)
         return server

@@ -21,7 +21,7 @@ ALERTS = {
     'BmcSilent': ([bmc('baremetal_up', 0)], 10, 'warning', 'hardware'),
     'HardwareCritical': (
         [bmc('baremetal_health_state', 2)],
-        1,
+        5,
         'critical',
         'hardware',
     ),
@@ -114,8 +114,8 @@ ALERTS = {
         'system',
     ),
 }
-# That is of no server.
-SLOW = 'ReadingsSlow'
+# Those that are of no server.
+SLOW, SILENT = 'ReadingsSlow', 'ConductorSilent'
 
 
 def firing(alert, severity, concerns):
@@ -192,7 +192,60 @@ class RulesTest(testtools.TestCase):
         )
         fires = firing('HardwareCritical', 'critical', 'hardware')
         self.promtool(
-            recorded.case(told, '9m', [fires]), recorded.case(told, '12m', [])
+            recorded.case(told, '9m', [fires]),
+            recorded.case(told, '15m', [fires]),
+            recorded.case(told, '18m', []),
+        )
+
+    def test_what_names_a_component_is_all_that_is_told(self):
+        """Health is that of the worst component, which is told by itself."""
+        cases = []
+        for alert, others in (
+            (
+                'FanFailed',
+                [sensor('Fan', 2), bmc('baremetal_health_state', 2)],
+            ),
+            (
+                'MemoryErrors',
+                [sensor('Memory', 1), bmc('baremetal_health_state', 1)],
+            ),
+        ):
+            told = recorded.with_other(recorded.healthy(), *others)
+            cases += [
+                recorded.case(
+                    told, at, [firing(alert, 'critical', 'hardware')]
+                )
+                for at in ('4m', '20m', '60m')
+            ]
+        self.promtool(*cases)
+
+    def test_a_conductor_that_is_restarted_ends_nothing(self):
+        told = recorded.with_other(
+            [
+                {**one, 'values': '1x10 _x4 1x70'}
+                if 'baremetal_node_info' in one['series']
+                else one
+                for one in recorded.healthy()
+            ],
+            bmc('baremetal_health_state', '2x10 _x4 2x70'),
+        )
+        fires = firing('HardwareCritical', 'critical', 'hardware')
+        self.promtool(
+            *(
+                recorded.case(told, at, [fires])
+                for at in ('9m', '12m', '14m', '16m', '22m', '40m')
+            )
+        )
+
+    def test_a_conductor_that_is_silent(self):
+        up = series('up', '1x5 0x80', job='baremetal', instance='c1:9609')
+        told = [*recorded.healthy(), up]
+        fires = (
+            '{alertname="ConductorSilent",severity="critical",'
+            'concerns="fleet"}'
+        )
+        self.promtool(
+            recorded.case(told, '10m', []), recorded.case(told, '13m', [fires])
         )
 
     def test_a_server_that_is_off_is_not_silent(self):
@@ -219,7 +272,7 @@ class RulesTest(testtools.TestCase):
         self.promtool(
             recorded.case(
                 told,
-                '5m',
+                '9m',
                 [firing('HardwareCritical', 'critical', 'hardware')],
             )
         )
@@ -266,7 +319,9 @@ class RulesTest(testtools.TestCase):
             self.promtool(recorded.case(told, '15m', expected))
 
     def test_each_alert_is_tested(self):
-        self.assertEqual({*ALERTS, SLOW}, {rule['alert'] for rule in alerts()})
+        self.assertEqual(
+            {*ALERTS, SLOW, SILENT}, {rule['alert'] for rule in alerts()}
+        )
 
 
 def alerts():

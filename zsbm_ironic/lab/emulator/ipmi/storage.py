@@ -15,16 +15,21 @@ _NO_READING = 0x20
 _SCANNING = 0xC0
 
 
-def _sensor(number: int) -> sensors.Sensor:
-    if not 1 <= number <= len(sensors.SENSORS):
+def _sensor(bmc: Any, number: int) -> sensors.Sensor | sensors.Part:
+    table: tuple[sensors.Sensor | sensors.Part, ...]
+    table = bmc.chassis.readings.table
+    if not 1 <= number <= len(table):
         raise registry.Completion(registry.NOT_PRESENT)
-    return sensors.SENSORS[number - 1]
+    return table[number - 1]
 
 
 @registry.command(SENSOR, 0x2D, 2)
 def get_sensor_reading(bmc: Any, session: Any, data: bytes) -> bytes:
-    """35.14: raw count, availability, thresholds crossed."""
-    sensor = _sensor(data[0])
+    """35.14: raw count, availability, thresholds crossed or bits of state."""
+    sensor = _sensor(bmc, data[0])
+    if isinstance(sensor, sensors.Part):
+        bits = bmc.chassis.readings.bits(sensor).to_bytes(2, 'little')
+        return bytes([0, _SCANNING]) + bits
     value = bmc.chassis.readings.value(sensor, bmc.chassis.is_on)
     if value is None:
         return bytes([0, _SCANNING | _NO_READING, 0xC0])
@@ -36,13 +41,19 @@ def get_sensor_reading(bmc: Any, session: Any, data: bytes) -> bytes:
 @registry.command(SENSOR, 0x27, 2)
 def get_sensor_thresholds(bmc: Any, session: Any, data: bytes) -> bytes:
     """35.9: readable mask, then the six thresholds."""
-    return sdr.thresholds(_sensor(data[0]))
+    sensor = _sensor(bmc, data[0])
+    if isinstance(sensor, sensors.Part):
+        raise registry.Completion(registry.NOT_PRESENT)
+    return sdr.thresholds(sensor)
 
 
 @registry.command(SENSOR, 0x2F, 2)
 def get_sensor_type(bmc: Any, session: Any, data: bytes) -> bytes:
-    """35.16: all sensors are threshold sensors (0x01)."""
-    return bytes([_sensor(data[0]).kind.sensor_type, 0x01])
+    """35.16: threshold sensors (0x01), and bits of their type (0x6F)."""
+    sensor = _sensor(bmc, data[0])
+    if isinstance(sensor, sensors.Part):
+        return bytes([sensor.sensor_type, sdr.DISCRETE])
+    return bytes([sensor.kind.sensor_type, 0x01])
 
 
 @registry.command(STORAGE, 0x10, 2)
@@ -67,7 +78,7 @@ def read_fru_data(bmc: Any, session: Any, data: bytes) -> bytes:
 @registry.command(STORAGE, 0x20, 2)
 def get_sdr_repository_info(bmc: Any, session: Any, data: bytes) -> bytes:
     """33.9: version 1.5 (0x51), record count, reservation supported."""
-    count = len(sensors.SENSORS).to_bytes(2, 'little')
+    count = len(bmc.chassis.readings.table).to_bytes(2, 'little')
     return b'\x51' + count + b'\x00\x00' + bytes(8) + b'\x02'
 
 
@@ -81,11 +92,15 @@ def reserve_sdr_repository(bmc: Any, session: Any, data: bytes) -> bytes:
 def get_sdr(bmc: Any, session: Any, data: bytes) -> bytes:
     """33.12: id of the next record, then a part of this one."""
     number = int.from_bytes(data[2:4], 'little')
-    index = len(sensors.SENSORS) - 1 if number == _LAST else number
-    if index >= len(sensors.SENSORS):
+    table = bmc.chassis.readings.table
+    index = len(table) - 1 if number == _LAST else number
+    if index >= len(table):
         raise registry.Completion(registry.NOT_PRESENT)
-    record = sdr.record(index, sensors.SENSORS[index])
-    following = index + 1 if index + 1 < len(sensors.SENSORS) else _LAST
+    if isinstance(table[index], sensors.Part):
+        record = sdr.compact_record(index, table[index])
+    else:
+        record = sdr.record(index, table[index])
+    following = index + 1 if index + 1 < len(table) else _LAST
     part = record[data[4] : data[4] + data[5]]
     return following.to_bytes(2, 'little') + part
 
