@@ -4,7 +4,7 @@
 Called for each push by `push`. The text is of whoever has root on a server,
 so each line is matched as a whole, and what is passed on are lines that were
 matched. prometheus_client reads the format too, but takes much that
-Prometheus does not, and 25 times as long (27 ms for 1000 lines).
+Prometheus does not.
 """
 
 import dataclasses
