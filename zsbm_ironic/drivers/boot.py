@@ -10,7 +10,6 @@ provider `zsbm`, for all nodes of the conductor, because providers get none.
 import pathlib
 from typing import Any
 
-from ironic import objects
 from ironic.common import dhcp_factory, states
 from ironic.common import exception as ironic_exception
 from ironic.conductor import periodics, task_manager
@@ -66,9 +65,9 @@ class ZsbmBootMixin:
         Reads a file of this host and contacts nobody. A node may be without
         a port for as long as it gets some when it is provided.
         """
-        self._check_service()
         with told_ports.expected(task):
             super().validate(task)  # type: ignore[misc]
+        self._check_service()
 
     def validate_inspection(self, task: task_manager.TaskManager) -> None:
         """Check the node for inspection.
@@ -80,10 +79,7 @@ class ZsbmBootMixin:
         if not task.ports and told_ports.tells(task.node):
             if task.node.provision_state != states.INSPECTING:
                 return
-            # Made after this task first looked at its ports.
-            task.ports = objects.Port.list_by_node_id(
-                task.context, task.node.id
-            )
+            told_ports.look_again(task)
         try:
             super().validate_inspection(task)  # type: ignore[misc]
         except ironic_exception.UnsupportedDriverExtension as exc:

@@ -78,4 +78,9 @@ def create(task: Any) -> None:
         inspect_utils.create_ports_if_not_exist(task)
     except ironic_exception.IronicException as exc:
         LOG.info('Node %s: no ports from the BMC: %s', task.node.uuid, exc)
+    look_again(task)
+
+
+def look_again(task: Any) -> None:
+    """Let a task see ports that were made after it first looked."""
     task.ports = objects.Port.list_by_node_id(task.context, task.node.id)
