@@ -28,8 +28,10 @@ LOG = log.getLogger(__name__)
 # IPMI v2.0 appendix G; chapter 28 for the chassis commands.
 CHASSIS = 0x00
 APP = 0x06
+STORAGE = 0x0A
 GET_STATUS = 0x01
 GET_DEVICE_ID = 0x01
+GET_SEL_INFO = 0x40
 CONTROL = 0x02
 IDENTIFY = 0x04
 SET_BOOT_OPTIONS = 0x08
@@ -302,6 +304,15 @@ class IpmiBmc:
     def health(self) -> base.Health:
         """Return the worst sensor state; UNKNOWN without sensors."""
         return base.worst([reading.health for reading in self.sensors()])
+
+    def logged_events(self) -> int | None:
+        """Count the entries of the SEL (section 31.2)."""
+        try:
+            info = self._ask('event log', STORAGE, GET_SEL_INFO)
+        except exception.GiveUp as exc:
+            LOG.debug('%s', exc)
+            return None
+        return int.from_bytes(info[1:3], 'little') if len(info) > 2 else None
 
     def vendor(self) -> base.VendorInfo:
         """Return what the FRU of the system says, as far as there is one."""

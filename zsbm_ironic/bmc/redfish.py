@@ -44,6 +44,8 @@ _HEALTH = {
     'warning': base.Health.WARNING,
     'critical': base.Health.CRITICAL,
 }
+# LogService.v1_1_0 LogEntryType.
+_EVENT_LOGS = frozenset({'Event', 'SEL', 'Multiple'})
 _BOOT = {
     sushy.BOOT_SOURCE_TARGET_PXE: base.BootDevice.PXE,
     sushy.BOOT_SOURCE_TARGET_HDD: base.BootDevice.DISK,
@@ -124,6 +126,7 @@ class RedfishBmc:
         self.credentials = credentials
         self.address = credentials.address
         self._root: Any = None
+        self._logs: tuple[str, ...] | None = None
         self.certificate: trust.Certificate | None = None
         self._check_certificate()
         self._connector = connector(
@@ -283,6 +286,49 @@ class RedfishBmc:
                 return _health(found)
         return base.Health.UNKNOWN
 
+    def logged_events(self) -> int | None:
+        """Count the entries of the system's event logs.
+
+        Asked only of a BMC that can return a part of a log: a whole one is
+        read entry by entry from its flash, which takes some a minute.
+        """
+        if self._logs is None:
+            self._logs = self._find_logs()
+        counts = [
+            self._page(f'{path}?$top=1').get('Members@odata.count')
+            for path in self._logs
+        ]
+        found = [one for one in counts if isinstance(one, int)]
+        return sum(found) if found else None
+
+    def _find_logs(self) -> tuple[str, ...]:
+        """Return the paths of the entries of event logs."""
+        features = self._root.json.get('ProtocolFeaturesSupported') or {}
+        if not features.get('TopSkipQuery'):
+            return ()
+        logs = self._page(_link(self._system.json, 'LogServices'))
+        services = [
+            self._page(_link(one)) for one in logs.get('Members') or ()
+        ]
+        entries = (
+            _link(one, 'Entries')
+            for one in services
+            if one.get('LogEntryType', 'Event') in _EVENT_LOGS
+        )
+        return tuple(path for path in entries if path)
+
+    def _page(self, path: str | None) -> dict[str, Any]:
+        """Return a resource as it is; {} where the BMC has it not."""
+        if path is None:
+            return {}
+        answer = self._optional(lambda: self._connector.get(path))
+        try:
+            found = answer.json() if answer is not None else None
+        except ValueError as exc:
+            LOG.debug('BMC %s: %s is no JSON: %s', self.address, path, exc)
+            return {}
+        return found if isinstance(found, dict) else {}
+
     def vendor(self) -> base.VendorInfo:
         """Return the identity that the system resource gives."""
         managers: Iterable[Any] = (
@@ -322,6 +368,16 @@ class RedfishBmc:
                     _left_open.setdefault(self.address, set()).add(path)
             root._auth = None
         self._connector.close()
+
+
+def _link(page: Any, key: str | None = None) -> str | None:
+    """Return where a page points to, by a key of it or by itself."""
+    found = page.get(key) if key and isinstance(page, dict) else page
+    path = found.get('@odata.id') if isinstance(found, dict) else None
+    # To no other host: the token of the session goes with the question.
+    if isinstance(path, str) and path.startswith('/redfish/'):
+        return path
+    return None
 
 
 def _health(found: object) -> base.Health:

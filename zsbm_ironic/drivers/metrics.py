@@ -13,8 +13,8 @@ from ironic.conductor import periodics
 
 from zsbm_ironic.bmc import base, pool
 from zsbm_ironic.conf import CONF
-from zsbm_ironic.drivers import access, served
-from zsbm_ironic.monitoring import readings
+from zsbm_ironic.drivers import access, events, served
+from zsbm_ironic.monitoring import durations, readings
 
 T = TypeVar('T')
 FIELDS = (
@@ -61,9 +61,8 @@ class _Node:
     instance_uuid: str | None
     extra: dict[str, Any]
 
-    @property
-    def facts(self) -> readings.Facts:
-        """What is known without the BMC."""
+    def facts(self, lasted: durations.Durations) -> readings.Facts:
+        """Return what is known without the BMC."""
         return readings.Facts(
             owner=label(self.owner),
             lessee=label(self.lessee),
@@ -74,6 +73,7 @@ class _Node:
             maintenance=bool(self.maintenance),
             deployed=self.provision_state == states.ACTIVE,
             power=POWER.get(self.power_state or ''),
+            lasted=lasted,
         )
 
     def ask(self, function: Callable[[base.Bmc], T], /) -> T:
@@ -96,6 +96,11 @@ class MetricsMixin:
 
     served: served.Served
 
+    def __init__(self) -> None:
+        """Know of no boot and no deploy."""
+        super().__init__()
+        self._book = durations.Book()
+
     @periodics.periodic(
         spacing=lambda: CONF.zsbm_monitoring.interval_s,
         enabled=lambda: CONF.zsbm_monitoring.enabled,
@@ -108,14 +113,24 @@ class MetricsMixin:
         and an operator's actions. Nodes in maintenance are read too.
         """
         self.served.start()
-        nodes = (_Node(*row) for row in manager.iter_nodes(fields=FIELDS))
-        sources = [
-            readings.Source(
-                node.uuid, node.name or node.uuid, node.ask, node.facts
+        nodes = [
+            node
+            for node in (
+                _Node(*row) for row in manager.iter_nodes(fields=FIELDS)
             )
-            for node in nodes
             if node.management_interface == 'zsbm'
             and node.provision_state not in UNREAD_STATES
+        ]
+        self._book.keep_only(node.uuid for node in nodes)
+        kept = events.own_timeline()
+        sources = [
+            readings.Source(
+                node.uuid,
+                node.name or node.uuid,
+                node.ask,
+                node.facts(self._book.of(kept, node.uuid)),
+            )
+            for node in nodes
         ]
         readings.take_round(
             sources, self.served.board, CONF.zsbm_monitoring.workers

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from oslo_log import log
 
+from zsbm_ironic.bmc import pool
 from zsbm_ironic.conf import CONF
 from zsbm_ironic.monitoring import (
     collector,
@@ -66,7 +67,9 @@ class Served:
     def _exporter(self, address: str) -> serving.Listener:
         return exporter.Exporter(
             address,
-            collector.ReadingsCollector(self.board, self.receiver),
+            collector.ReadingsCollector(
+                self.board, self.receiver, lambda: len(pool.shared())
+            ),
             self.directory,
             self.receiver,
         )

@@ -9,7 +9,7 @@ metrics is made from it.
 """
 
 import collections
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prometheus_client import core, registry
 
@@ -51,9 +51,15 @@ METRICS = {
     'baremetal_sensor_state': (
         'State of a sensor: 0 nominal, 1 warning, 2 critical.'
     ),
+    'baremetal_boot_seconds': (
+        'How long the last boot of the deploy ramdisk took.'
+    ),
+    'baremetal_deploy_seconds': 'How long the last deploy took.',
+    'baremetal_event_log_entries': 'Entries of the event log of the BMC.',
     'baremetal_round_seconds': (
         'How long the last round over all nodes of this conductor took.'
     ),
+    'baremetal_bmc_sessions': 'BMCs that this conductor is logged in to.',
     'baremetal_pushes_total': 'Pushes of systems, by what became of them.',
 }
 # Unit of bmc.base.SensorReading -> metric and divisor.
@@ -77,10 +83,17 @@ class ReadingsCollector(registry.Collector):
 
     :param board: read at each scrape.
     :param receiver: its counts as well.
+    :param sessions: counts the BMCs that the conductor is logged in to.
     """
 
-    def __init__(self, board: readings.Board, receiver: push.Receiver) -> None:
+    def __init__(
+        self,
+        board: readings.Board,
+        receiver: push.Receiver,
+        sessions: Callable[[], int],
+    ) -> None:
         self._board, self._receiver = board, receiver
+        self._sessions = sessions
 
     def collect(self) -> Iterator[Family]:
         """Return the families of one scrape; never waits for a BMC."""
@@ -93,6 +106,7 @@ class ReadingsCollector(registry.Collector):
             _add_node(families, reading)
         if round_s is not None:
             families['baremetal_round_seconds'].add_metric([], round_s)
+        families['baremetal_bmc_sessions'].add_metric([], self._sessions())
         for result, count in self._receiver.counts().items():
             families['baremetal_pushes_total'].add_metric([result], count)
         yield from families.values()
@@ -107,7 +121,7 @@ def _family(name: str) -> type[Family]:
 def _labels_of(name: str) -> tuple[str, ...]:
     if name == 'baremetal_pushes_total':
         return ('result',)
-    if name == 'baremetal_round_seconds':
+    if name in ('baremetal_round_seconds', 'baremetal_bmc_sessions'):
         return ()
     if name == 'baremetal_node_info':
         return (*NODE_LABELS, *INFO_LABELS)
@@ -129,6 +143,10 @@ def _add_node(families: dict[str, Family], reading: readings.Reading) -> None:
     add('baremetal_deployed', float(facts.deployed))
     if facts.power is not None:
         add('baremetal_power_wanted', float(facts.power is base.PowerState.ON))
+    if facts.lasted.boot_s is not None:
+        add('baremetal_boot_seconds', facts.lasted.boot_s)
+    if facts.lasted.deploy_s is not None:
+        add('baremetal_deploy_seconds', facts.lasted.deploy_s)
     add('baremetal_up', 0.0 if reading.error else 1.0)
     add('baremetal_reading_timestamp_seconds', reading.taken_at)
     add('baremetal_reading_seconds', reading.duration_s)
@@ -137,6 +155,8 @@ def _add_node(families: dict[str, Family], reading: readings.Reading) -> None:
         add('baremetal_power_state', 1.0 if on else 0.0)
     if reading.health in STATES:
         add('baremetal_health_state', STATES[reading.health])
+    if reading.logged_events is not None:
+        add('baremetal_event_log_entries', float(reading.logged_events))
     for name, sensor in _uniquely_named(reading.sensors):
         if sensor.value is not None and sensor.unit in UNITS:
             metric, divisor = UNITS[sensor.unit]

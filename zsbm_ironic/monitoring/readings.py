@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar
 
 from zsbm_ironic.bmc import base
 from zsbm_ironic.common import exception
+from zsbm_ironic.monitoring import durations
 
 LOG = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class Facts:
     :ivar maintenance: nobody is to be called because of it.
     :ivar deployed: somebody's system runs on it.
     :ivar power: what Ironic takes it for; None: it does not say.
+    :ivar lasted: its last boot and its last deploy.
     """
 
     owner: str = ''
@@ -51,6 +53,7 @@ class Facts:
     maintenance: bool = False
     deployed: bool = False
     power: base.PowerState | None = None
+    lasted: durations.Durations = durations.Durations()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +85,7 @@ class Reading:
     power: base.PowerState | None = None
     health: base.Health = base.Health.UNKNOWN
     sensors: tuple[base.SensorReading, ...] = ()
+    logged_events: int | None = None
     error: str = ''
     facts: Facts = Facts()
 
@@ -138,12 +142,14 @@ def take(source: Source) -> Reading:
     power: base.PowerState | None = None
     health: base.Health | None = None
     sensors: tuple[base.SensorReading, ...] = ()
+    logged_events: int | None = None
     try:
         # One question at a time: an operator's action that waits for the
         # session gets in between.
         power = source.ask(lambda bmc: bmc.get_power())
         sensors = source.ask(lambda bmc: bmc.sensors())
         health = source.ask(_own_health)
+        logged_events = source.ask(lambda bmc: bmc.logged_events())
     except exception.ZsbmError as exc:
         error = str(exc)
         LOG.info('No reading of node %s: %s', source.node_name, exc)
@@ -158,6 +164,7 @@ def take(source: Source) -> Reading:
         power=power,
         health=health or base.worst([sensor.health for sensor in sensors]),
         sensors=sensors,
+        logged_events=logged_events,
         error=error,
         facts=source.facts,
     )

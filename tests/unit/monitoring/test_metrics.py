@@ -21,6 +21,7 @@ from zsbm_ironic.conf import monitoring
 from zsbm_ironic.monitoring import (
     collector,
     discovery,
+    durations,
     exporter,
     push,
     readings,
@@ -60,6 +61,9 @@ class Chassis:
     def health(self):
         return base.worst([sensor.health for sensor in self.sensors()])
 
+    def logged_events(self):
+        return 7
+
     def source(self, uuid='uuid-1', name='web-1', **facts):
         return readings.Source(
             uuid,
@@ -93,7 +97,7 @@ class Scrape(test_base.BaseTestCase):
         receiver = push.Receiver()
         server = exporter.Exporter(
             listen,
-            collector.ReadingsCollector(self.board, receiver),
+            collector.ReadingsCollector(self.board, receiver, lambda: 3),
             discovery.Directory(),
             receiver,
         )
@@ -118,6 +122,7 @@ class Scrape(test_base.BaseTestCase):
             ('baremetal_sensor_ratio', 'Fan duty'): 0.35,
             ('baremetal_power_watts', 'PSU 1'): 180,
             ('baremetal_sensor_state', 'PSU 1'): 1,
+            ('baremetal_event_log_entries', 'web-1'): 7,
         }.items():
             self.assertEqual(value, found[name, label])
 
@@ -127,6 +132,7 @@ class Scrape(test_base.BaseTestCase):
                 owner='a"b',
                 rack='R7',
                 maintenance=True,
+                lasted=durations.Durations(61.5, 300.0),
                 power=base.PowerState.OFF,
             ),
             Chassis().source('u2', 'web-2', deployed=True),
@@ -136,6 +142,8 @@ class Scrape(test_base.BaseTestCase):
             ('node_info', 1, 1),
             ('maintenance', 1, 0),
             ('deployed', 0, 1),
+            ('boot_seconds', 61.5, None),
+            ('deploy_seconds', 300, None),
             ('power_wanted', 0, None),
         ):
             self.assertEqual(
@@ -145,6 +153,12 @@ class Scrape(test_base.BaseTestCase):
                     for node in ('web-1', 'web-2')
                 ),
             )
+
+    def test_figures_of_the_conductor(self):
+        self._round(Chassis().source())
+        found = self._scrape()
+        self.assertEqual(3, found['baremetal_bmc_sessions', ''])
+        self.assertGreater(found['baremetal_round_seconds', ''], 0)
 
     def test_ipmi_sensors_are_read_once(self):
         chassis = Chassis(protocol=base.BmcProtocol.IPMI)
@@ -278,4 +292,4 @@ class Documented(test_base.BaseTestCase):
             'doc/source/admin/monitoring.rst'
         )
         listed = re.findall(r'\* - ``(baremetal_\w+)``', page.read_text())
-        self.assertEqual(sorted(collector.METRICS), sorted(listed))
+        self.assertEqual(set(collector.METRICS), set(listed))

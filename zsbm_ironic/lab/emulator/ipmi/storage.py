@@ -3,14 +3,13 @@
 
 from typing import Any
 
-from zsbm_ironic.lab.emulator import sensors
+from zsbm_ironic.lab.emulator import event_log, sensors
 from zsbm_ironic.lab.emulator.ipmi import fru, registry, sdr
 
 SENSOR, STORAGE = registry.SENSOR, registry.STORAGE
 
 _RESERVATION = b'\x01\x00'
 _LAST = 0xFFFF
-_SEL_ROOM_BYTES = 16 * 512
 _NO_READING = 0x20
 _SCANNING = 0xC0
 
@@ -108,15 +107,15 @@ def get_sdr(bmc: Any, session: Any, data: bytes) -> bytes:
 @registry.command(STORAGE, 0x40, 2)
 def get_sel_info(bmc: Any, session: Any, data: bytes) -> bytes:
     """31.2: version 1.5, count, room, times, reservation supported."""
-    state = bmc.state
-    room = max(0, _SEL_ROOM_BYTES - 16 * len(state.log))
-    newest = state.log[-1][3:7] if state.log else bytes(4)
+    log = bmc.chassis.log
+    room = 16 * (event_log.ROOM - len(log))
+    newest = log.records[-1][3:7] if log.records else bytes(4)
     return (
         b'\x51'
-        + len(state.log).to_bytes(2, 'little')
+        + len(log).to_bytes(2, 'little')
         + room.to_bytes(2, 'little')
         + newest
-        + state.log_cleared_at.to_bytes(4, 'little')
+        + log.cleared_at.to_bytes(4, 'little')
         + b'\x02'
     )
 
@@ -130,7 +129,7 @@ def reserve_sel(bmc: Any, session: Any, data: bytes) -> bytes:
 @registry.command(STORAGE, 0x43, 2)
 def get_sel_entry(bmc: Any, session: Any, data: bytes) -> bytes:
     """31.5: 0 is the first record, 0xFFFF the last."""
-    log = bmc.state.log
+    log = bmc.chassis.log.records
     number = int.from_bytes(data[2:4], 'little')
     if number == 0:
         number = 1
@@ -149,8 +148,7 @@ def clear_sel(bmc: Any, session: Any, data: bytes) -> bytes:
     if data[2:5] != b'CLR':
         raise registry.Completion(registry.INVALID_FIELD)
     if data[5] == 0xAA:
-        bmc.state.log.clear()
-        bmc.state.log_cleared_at = bmc.state.clock()
+        bmc.chassis.log.clear(bmc.state.clock())
     return b'\x01'
 
 

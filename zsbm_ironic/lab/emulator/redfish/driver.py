@@ -5,12 +5,14 @@
 drivers; identities other than the chassis's UUID and name are unknown.
 """
 
+import time
 from typing import Any
 
 from sushy_tools import error
 from sushy_tools.emulator.resources.systems import base
 
 from zsbm_ironic.lab.emulator import chassis as chassis_room
+from zsbm_ironic.lab.emulator.event_log import PowerEvent
 
 Target = chassis_room.Target
 
@@ -87,6 +89,15 @@ class SystemsDriver(base.AbstractSystemsDriver):
         }.get(state)
         if action is None:
             raise error.BadRequest(f'ResetType {state} is not supported')
+        event = {
+            'On': PowerEvent.ON,
+            'ForceOn': PowerEvent.ON,
+            'ForceOff': PowerEvent.OFF,
+            'GracefulShutdown': PowerEvent.OFF,
+            'PowerCycle': PowerEvent.CYCLE,
+        }.get(state)
+        if event is not None:
+            chassis.log.power(event, int(time.time()))
         action()
 
     def get_boot_device(self, identity: str) -> str:
