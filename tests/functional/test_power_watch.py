@@ -6,13 +6,14 @@ import time
 import requests
 
 from tests.functional import ironic_service
+from zsbm_ironic.bmc import watch
 from zsbm_ironic.lab.emulator import fixtures as emulated
 
 KNOWN_S = 6
 REDFISH_POLL_S = 5
 
 
-class TestPowerWatch(ironic_service.TestCase):
+class WatchCase(ironic_service.TestCase):
     options = {
         'conductor': {'force_power_state_during_sync': 'false'},
         'zsbm_bmc': {
@@ -42,6 +43,8 @@ class TestPowerWatch(ironic_service.TestCase):
         )
         return answer.json()['health']
 
+
+class TestPowerWatch(WatchCase):
     def test_power_follows_the_machine(self):
         bmc = self.useFixture(emulated.EmulatedIpmi('off'))
         bmc.set_reading('Inlet Temp', 45)
@@ -81,8 +84,26 @@ class TestPowerWatch(ironic_service.TestCase):
             self.assert_known(node, alive, state)
 
 
+class TestEvents(WatchCase):
+    options = {
+        **WatchCase.options,
+        'zsbm_bmc': {'power_poll_s': '4', 'redfish_poll_s': '3600'},
+    }
+
+    def test_a_bmc_that_tells(self):
+        bmc = self.useFixture(emulated.EmulatedRedfish('off', events=True))
+        node = self.managed(bmc)
+        # Its events are heard once it has been asked.
+        self.assert_known(node, bmc, 'on', 2 * KNOWN_S)
+        for state in ('off', 'on'):
+            # Long enough that it is no longer asked because of the last.
+            time.sleep(watch.EVENT_PAUSE_S + 2 * watch.EVENT_GAP_S)
+            self.assert_known(node, bmc, state)
+        self.assertEqual([], bmc.actions)
+
+
 class TestEnd(ironic_service.TestCase):
-    options = TestPowerWatch.options
+    options = WatchCase.options
 
     def test_a_conductor_that_ends_frees_the_slots(self):
         bmcs = (

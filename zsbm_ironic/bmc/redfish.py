@@ -8,6 +8,7 @@ which hold years of vendor fixes: the drivers delegate to them. Made by
 authentication, until `close`.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ from sushy import auth as sushy_auth
 from sushy import connector as sushy_connector
 from sushy import exceptions as sushy_exc
 
-from zsbm_ironic.bmc import base, trust
+from zsbm_ironic.bmc import base, events, trust
 from zsbm_ironic.bmc import credentials as bmc_credentials
 from zsbm_ironic.common import exception
 
@@ -44,6 +45,7 @@ _HEALTH = {
     'warning': base.Health.WARNING,
     'critical': base.Health.CRITICAL,
 }
+_PATH = re.compile(r'/redfish/[!-~]{1,512}')
 # LogService.v1_1_0 LogEntryType.
 _EVENT_LOGS = frozenset({'Event', 'SEL', 'Multiple'})
 _BOOT = {
@@ -127,6 +129,7 @@ class RedfishBmc:
         self.address = credentials.address
         self._root: Any = None
         self._logs: tuple[str, ...] | None = None
+        self._events: str | None = None
         self.certificate: trust.Certificate | None = None
         self._check_certificate()
         self._connector = connector(
@@ -317,6 +320,22 @@ class RedfishBmc:
         )
         return tuple(path for path in entries if path)
 
+    def event_stream(self) -> events.Stream | None:
+        """Return where events are read; None where it sends none."""
+        if self._events is None:
+            service = self._page(_link(self._root.json, 'EventService'))
+            found = _local(service.get('ServerSentEventUri'))
+            if service.get('ServiceEnabled') is False:
+                found = None
+            self._events = found or ''
+        if not self._events:
+            return None
+        # A session ends where polls are rare; a password does not.
+        token = None
+        if self.credentials.redfish.auth_type == 'session':
+            token = self._root._auth.get_session_key()
+        return events.Stream(self.credentials, self._events, token)
+
     def _page(self, path: str | None) -> dict[str, Any]:
         """Return a resource as it is; {} where the BMC has it not."""
         if path is None:
@@ -374,8 +393,15 @@ def _link(page: Any, key: str | None = None) -> str | None:
     """Return where a page points to, by a key of it or by itself."""
     found = page.get(key) if key and isinstance(page, dict) else page
     path = found.get('@odata.id') if isinstance(found, dict) else None
-    # To no other host: the token of the session goes with the question.
-    if isinstance(path, str) and path.startswith('/redfish/'):
+    return _local(path)
+
+
+def _local(path: Any) -> str | None:
+    """Return a path on the BMC itself; None for anything else.
+
+    The token of the session goes with each question.
+    """
+    if isinstance(path, str) and _PATH.fullmatch(path):
         return path
     return None
 

@@ -5,20 +5,22 @@ Those that speak IPMI are asked on their held sessions, all `at_once`: a dead
 one costs some packets and nobody's time. What takes a thread (a login, a
 question by Redfish) is done `by_workers`, a few; who keeps one for long no
 longer counts, so that others get their turn, up to a bound. Who is silent or
-refuses is left be for a while. Called by the power interface, by one thread
-for either; sessions belong to `pool`.
+refuses is left be for a while; one that tells of events by itself is asked
+when it does. Called by the power interface, by one thread for either;
+sessions belong to `pool`.
 """
 
 import collections
 import concurrent.futures
 import dataclasses
+import math
 import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from oslo_log import log
 
-from zsbm_ironic.bmc import base, pool, together
+from zsbm_ironic.bmc import base, events, pool, redfish, together
 from zsbm_ironic.bmc import credentials as bmc_credentials
 from zsbm_ironic.common import exception
 
@@ -33,6 +35,10 @@ YOUNG_S = 1.0
 # Threads for each worker: those of BMCs that take long are the others.
 OLD_TIMES = 4
 TICK_S = 0.1
+# After an event, which may come before what it tells of, a BMC is asked once
+# more so much later; while no pause is so long, twice as late each time.
+EVENT_GAP_S = 3.0
+EVENT_PAUSE_S = 10.0
 # How long who is silent is left be, which costs a few packets to find out,
 # and who takes long to answer.
 SILENT_S = 10.0
@@ -53,12 +59,16 @@ class _Known:
     :ivar due: when it may be asked by a worker.
     :ivar failures: of workers, so many in a row.
     :ivar slow: left to workers, for they can wait.
+    :ivar heard_at: when it last told of an event.
+    :ivar gap_s: to the question after the next, if it goes on telling.
     """
 
     credentials: Credentials
     due: float = 0.0
     failures: int = 0
     slow: bool = False
+    heard_at: float = -math.inf
+    gap_s: float = EVENT_GAP_S
 
     def rest(self, exc: Exception) -> None:
         """Leave it be after an error."""
@@ -77,11 +87,13 @@ class Pace:
     :ivar limit_s: who is not asked by then is the next time, and a late
         answer is handed out there.
     :ivar hold: False gives each BMC its slot back at once.
+    :ivar events: hear those that tell by themselves, where they are held.
     """
 
     redfish_poll_s: float
     limit_s: float
     hold: bool = True
+    events: bool = True
 
 
 class Watch:
@@ -98,6 +110,7 @@ class Watch:
             OLD_TIMES * workers, 'zsbm-power'
         )
         self._probe = together.Probe()
+        self._listener = events.Listener(self._heard)
         self._guard = threading.Lock()
         self._known: dict[str, _Known] = {}
         self._running: dict[str, tuple[_Known, Answer, float]] = {}
@@ -111,6 +124,18 @@ class Watch:
                 one = self._known.get(owner)
                 if one is None or one.credentials != credentials:
                     self._known[owner] = _Known(credentials)
+        self._listener.keep_only(bmcs.keys())
+
+    def _heard(self, owner: str) -> None:
+        """Ask a BMC that told of an event at the next turn."""
+        with self._guard:
+            one = self._known.get(owner)
+            if one is None:
+                return
+            now = time.monotonic()
+            if now - one.heard_at >= EVENT_PAUSE_S and not one.failures:
+                one.due = min(one.due, now)
+            one.heard_at = now
 
     def at_once(
         self, owners: Collection[str] | None = None
@@ -205,7 +230,7 @@ class Watch:
             while waiting and self._has_room(now) and now < deadline:
                 owner, one = waiting.popleft()
                 answer = self._threads.submit(
-                    self._power_of, owner, one.credentials, pace.hold
+                    self._power_of, owner, one.credentials, pace
                 )
                 self._running[owner] = one, answer, now
             yield from self._answers(pace)
@@ -230,13 +255,18 @@ class Watch:
         )
 
     def _power_of(
-        self, owner: str, credentials: Credentials, hold: bool
+        self, owner: str, credentials: Credentials, pace: Pace
     ) -> tuple[base.PowerState, float]:
         def ask(bmc: base.Bmc) -> tuple[base.PowerState, float]:
             began = time.monotonic()
-            return bmc.get_power(), time.monotonic() - began
+            answer = bmc.get_power(), time.monotonic() - began
+            if isinstance(bmc, redfish.RedfishBmc) and pace.events:
+                stream = bmc.event_stream()
+                if stream is not None:
+                    self._listener.hear(owner, stream)
+            return answer
 
-        return self._sessions.call(owner, credentials, ask, hold=hold)
+        return self._sessions.call(owner, credentials, ask, hold=pace.hold)
 
     def _answers(self, pace: Pace) -> Iterator[tuple[str, base.PowerState]]:
         """Yield what workers have found out, whenever they were asked."""
@@ -255,13 +285,20 @@ class Watch:
             one.failures = 0
             one.slow = seconds > SLOW_S
             rest_s = SILENT_S if one.slow else 0.0
+            now = time.monotonic()
             if one.credentials.protocol is base.BmcProtocol.REDFISH:
                 rest_s = pace.redfish_poll_s
-            one.due = time.monotonic() + rest_s
+                if now - one.heard_at < EVENT_PAUSE_S:
+                    rest_s = min(rest_s, one.gap_s)
+                    one.gap_s *= 2
+                else:
+                    one.gap_s = EVENT_GAP_S
+            one.due = now + rest_s
             if self._known.get(owner) is one:
                 yield owner, power
 
     def close(self) -> None:
         """Ask nobody any more, and wait for nobody."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._listener.close()
         self._probe.close()

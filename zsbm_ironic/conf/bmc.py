@@ -53,6 +53,17 @@ OPTS = [
             'BMC down; high ones show a change late.'
         ),
     ),
+    cfg.BoolOpt(
+        'redfish_events',
+        default=True,
+        mutable=True,
+        help=(
+            'Keep a connection open on which a Redfish BMC tells that '
+            'something happened (server-sent events), where it offers one, '
+            'and ask it then, beside redfish_poll_s. Only with power_poll_s '
+            'and hold_sessions.'
+        ),
+    ),
     cfg.IntOpt(
         'power_poll_workers',
         default=8,

@@ -123,8 +123,12 @@ class PowerWatchMixin:
         """Ask who is not logged in to, and who speaks Redfish."""
         if self._watch is None:
             return
+        settings = CONF.zsbm_bmc
         pace = watch.Pace(
-            CONF.zsbm_bmc.redfish_poll_s, OTHERS_S, CONF.zsbm_bmc.hold_sessions
+            settings.redfish_poll_s,
+            OTHERS_S,
+            settings.hold_sessions,
+            settings.redfish_events and settings.hold_sessions,
         )
         self._follow(
             manager, context, functools.partial(self._watch.by_workers, pace)

@@ -196,12 +196,14 @@ class EmulatedRedfish(_EmulatedBmc):
         power: str = 'off',
         *,
         tls: bool = True,
+        events: bool = False,
         also_ipmi: bool = False,
         **common: Any,
     ) -> None:
         """Describe a BMC; further arguments as those of both protocols.
 
         :param tls: False serves plain HTTP.
+        :param events: tell of changes of power by itself.
         :param also_ipmi: answer IPMI too, on `ipmi_port`, as most do.
         """
         super().__init__(power, **common)
@@ -211,7 +213,7 @@ class EmulatedRedfish(_EmulatedBmc):
                 ADDRESS, 0, self.username, self.password
             )
         self._settings = redfish.RedfishSettings(
-            ADDRESS, 0, self.username, self.password, tls
+            ADDRESS, 0, self.username, self.password, tls, events
         )
 
     def _setUp(self) -> None:

@@ -7,7 +7,7 @@ fleet
     The same once for all BMCs of a network.
 driver, pages
     What the application is told, and what it does not say by itself.
-auth, certificate
+auth, certificate, events
     Basic authentication, sessions, a factory certificate.
 """
 

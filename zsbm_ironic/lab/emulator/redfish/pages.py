@@ -13,7 +13,7 @@ import flask
 
 from zsbm_ironic.lab.emulator import chassis as chassis_room
 from zsbm_ironic.lab.emulator import event_log, sensors
-from zsbm_ironic.lab.emulator.redfish import auth, driver
+from zsbm_ironic.lab.emulator.redfish import auth, driver, events
 
 Target = chassis_room.Target
 Kind = sensors.Kind
@@ -115,6 +115,9 @@ class Pages:
         page['SessionService'] = {
             '@odata.id': auth.SESSIONS.rpartition('/')[0]
         }
+        page.pop('EventService', None)
+        if events.BLUEPRINT in flask.current_app.blueprints:
+            page['EventService'] = {'@odata.id': events.SERVICE}
         page['Links'] = {'Sessions': {'@odata.id': auth.SESSIONS}}
 
     def _system(self, page: dict[str, Any]) -> None:

@@ -24,7 +24,13 @@ from werkzeug import serving
 
 from zsbm_ironic.lab.emulator import chassis as chassis_room
 from zsbm_ironic.lab.emulator import faults as faults_room
-from zsbm_ironic.lab.emulator.redfish import auth, certificate, driver, pages
+from zsbm_ironic.lab.emulator.redfish import (
+    auth,
+    certificate,
+    driver,
+    events,
+    pages,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -40,6 +46,7 @@ class RedfishSettings:
 
     :ivar port: TCP port; 0 lets the kernel choose.
     :ivar tls: False serves plain HTTP.
+    :ivar events: tell of changes of power by themselves.
     :ivar state_dir: keeps the certificate between starts; None makes a new
         one in a directory that is removed at the end.
     """
@@ -49,6 +56,7 @@ class RedfishSettings:
     username: str = 'admin'
     password: str = 'password'  # noqa: S105 - what factories set
     tls: bool = True
+    events: bool = False
     state_dir: pathlib.Path | None = None
 
 
@@ -78,6 +86,8 @@ class Server:
             application.wsgi_app, settings.username, settings.password, faults
         )
         application.register_blueprint(auth.routes(self.gate))
+        if settings.events:
+            application.register_blueprint(events.routes(chassis, faults))
         application.wsgi_app = self.gate
         self._http = HttpServer(
             settings, application, lambda _connection: faults
