@@ -7,13 +7,10 @@ Keystone. No machine is switched on: nothing is cleaned.
 """
 
 import json
-import os
 import shlex
 import sys
 
-import testtools
-
-from tests.devstack import machine, sources, test_phases
+from tests.devstack import case, machine, test_phases
 
 API = 'http://127.0.0.1:6385'
 DATABASE = f'{machine.HOME}/ironic.sqlite'
@@ -79,18 +76,12 @@ SHOW = (
 )
 
 
-class MachinesTest(testtools.TestCase):
+class MachinesTest(case.MachineCase):
+    more = MORE
     network = 'own'
 
     @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.devstack = sources.devstack()
-        if cls.devstack is None or os.geteuid() != 0:
-            return
-        one = machine.Machine(cls.devstack, MORE, cls.network)
-        one.setUp()
-        cls.addClassCleanup(one.cleanUp)
+    def play(cls, one):
         one.put(
             f'{machine.HOME}/.config/openstack/clouds.yaml',
             json.dumps(CLOUDS),
@@ -113,13 +104,6 @@ class MachinesTest(testtools.TestCase):
         )
         cls.read = one.read
         cls.cleaned = one.written()
-
-    def setUp(self):
-        super().setUp()
-        if self.devstack is None:
-            self.skipTest(test_phases.NO_DEVSTACK)
-        if os.geteuid() != 0:
-            self.skipTest(test_phases.NO_ROOT)
 
     def of_home(self, name):
         """Return the text of a file that the commands left."""

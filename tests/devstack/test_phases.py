@@ -9,18 +9,11 @@ accounts. Phase extra is without machines: see test_machines.
 
 import configparser
 import json
-import os
 import re
 import sys
 
-import testtools
+from tests.devstack import case, machine
 
-from tests.devstack import machine, sources
-
-NO_DEVSTACK = (
-    'needs the functions of core devstack: set DEVSTACK_DIR to a checkout'
-)
-NO_ROOT = 'only root makes mounts'
 IRONIC_CONF = '/etc/ironic/ironic.conf'
 ZSBM_CONF = '/etc/zsbm-ironic/zsbm.conf'
 DATA = f'{machine.HOME}/data/zsbm-ironic'
@@ -117,18 +110,11 @@ print(json.dumps({
 """
 
 
-class PhasesTest(testtools.TestCase):
+class PhasesTest(case.MachineCase):
     """One machine: stack.sh twice, unstack.sh, clean.sh; kept in between."""
 
     @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.devstack = sources.devstack()
-        if cls.devstack is None or os.geteuid() != 0:
-            return
-        one = machine.Machine(cls.devstack)
-        one.setUp()
-        cls.addClassCleanup(one.cleanUp)
+    def play(cls, one):
         cls.machine = one
         cls.fresh = one.written()
         cls.printed = one.phases('stack')
@@ -150,13 +136,6 @@ class PhasesTest(testtools.TestCase):
         one.phases('clean')
         cls.cleaned = one.written()
         cls.accounts = one.read('/etc/passwd') + one.read('/etc/group')
-
-    def setUp(self):
-        super().setUp()
-        if self.devstack is None:
-            self.skipTest(NO_DEVSTACK)
-        if os.geteuid() != 0:
-            self.skipTest(NO_ROOT)
 
     def option(self, name, section, option):
         """Return a value of a file that the first stack.sh wrote."""

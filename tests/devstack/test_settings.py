@@ -4,13 +4,11 @@
 All of it by devstack's own functions, after phase pre-install of stack.sh.
 """
 
-import os
 import pathlib
 
 import fixtures
-import testtools
 
-from tests.devstack import machine, sources, test_phases
+from tests.devstack import case, machine
 from zsbm_ironic.lab import machines
 from zsbm_ironic.machine import spec
 
@@ -89,16 +87,9 @@ OTHERS = (
 )
 
 
-class SettingsTest(testtools.TestCase):
+class SettingsTest(case.MachineCase):
     @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.devstack = sources.devstack()
-        if cls.devstack is None or os.geteuid() != 0:
-            return
-        one = machine.Machine(cls.devstack)
-        one.setUp()
-        cls.addClassCleanup(one.cleanUp)
+    def play(cls, one):
         one.put(f'{machine.HOME}/builder/python3', BUILDER, 0o755)
         some = (NEUTRON, TENANTS, LISTS, ALIKE, TEMPEST, BUILT, OTHERS)
         tried = one.phases('try', *REFUSED, *some)
@@ -107,13 +98,6 @@ class SettingsTest(testtools.TestCase):
         )
         cls.machines = one.read(MACHINES)
         cls.built = one.read(f'{machine.HOME}/built')
-
-    def setUp(self):
-        super().setUp()
-        if self.devstack is None:
-            self.skipTest(test_phases.NO_DEVSTACK)
-        if os.geteuid() != 0:
-            self.skipTest(test_phases.NO_ROOT)
 
     def test_what_would_fail_later_is_refused_with_a_remedy(self):
         for commands, remedy in REFUSED.items():
