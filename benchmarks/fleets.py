@@ -124,7 +124,7 @@ class Ours:
 
     def all(self, names: Iterable[str]) -> dict[str, str]:
         """Look until all are known, or for as long as two looks take."""
-        pace = watch.Pace(redfish_poll_s=3600.0, limit_s=2.0)
+        pace = watch.Pace(poll_s=0.0, redfish_poll_s=3600.0, limit_s=2.0)
         missing, found = set(names), dict.fromkeys(names, 'no answer')
         until = time.monotonic() + OUR_PATIENCE_S
         turn: set[str] | None = missing

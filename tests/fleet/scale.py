@@ -73,7 +73,7 @@ class FleetTest(testtools.TestCase):
     def round(self, redfish_poll_s=0.0, limit_s=2.0):
         """Ask whose turn it is, as the two tasks of a conductor do."""
         found = dict(self.watch.at_once())
-        pace = watch.Pace(redfish_poll_s, limit_s)
+        pace = watch.Pace(0.0, redfish_poll_s, limit_s)
         return found | dict(self.watch.by_workers(pace))
 
     def settle(self, names=None):

@@ -28,6 +28,7 @@ LOG = log.getLogger(__name__)
 OPEN_S = 10.0
 HEAD_BYTES = 16384
 READ_BYTES = 16384
+READ_GAP_S = 0.1
 CLOSE_S = 2.0
 # How long after its end a stream is opened again: twice as long each time,
 # unless it lasted longer than a minute.
@@ -186,6 +187,8 @@ class Listener:
                     rest = b''
                 else:
                     rest = (rest + found)[1 - len(_MARK) :]
+                # One that floods us is read no faster than this.
+                await asyncio.sleep(READ_GAP_S)
         finally:
             writer.transport.abort()
 

@@ -42,6 +42,8 @@ FULL_MIN_S = 5.0
 FULL_MAX_S = 60.0
 # All log-outs together, so many side by side.
 CLOSE_S = 5.0
+# How long nobody but a person tries a password that was refused.
+REFUSED_S = 300.0
 CLOSERS = 16
 
 LOGINS: dict[
@@ -62,6 +64,8 @@ class _Place:
     used_at: float = 0.0
     full_times: int = 0
     full_until: float = 0.0
+    refusal: exception.BmcCredentialsRefused | None = None
+    refused_until: float = 0.0
 
     def close(self) -> None:
         bmc, self.bmc = self.bmc, None
@@ -86,6 +90,7 @@ class Pool:
         )
         self._guard = threading.Lock()
         self._swept_at = 0.0
+        self._ending = False
 
     def __len__(self) -> int:
         """Count the sessions that are held now."""
@@ -99,6 +104,7 @@ class Pool:
         *,
         once: bool = False,
         hold: bool = True,
+        unasked: bool = False,
     ) -> T:
         """Run `function` on the logged-in BMC of an owner.
 
@@ -109,12 +115,16 @@ class Pool:
         :param once: `function` acts. A held session is tried with a harmless
             question first, so that an action is not sent into the void.
         :param hold: False gives the BMC its slot back at once.
-        :raises BmcBusy: somebody else used the session for 30 s, or the BMC
-            has no free slot and is left be.
+        :param unasked: no person waits for it: a BMC that refused the
+            password is left be for REFUSED_S, so that it locks nobody out.
+        :raises BmcBusy: somebody else used the session for 30 s, the BMC has
+            no free slot and is left be.
         """
         self.sweep()
         place = self._locked(owner, credentials.address)
         try:
+            if unasked:
+                _let_be(place, credentials)
             return self._run(place, credentials, function, once)
         except exception.BmcBusy:
             # It is there: another login would be more work for it.
@@ -123,7 +133,7 @@ class Pool:
             place.close()
             raise
         finally:
-            if not hold:
+            if not hold or self._ending:
                 place.close()
             place.used_at = time.monotonic()
             place.lock.release()
@@ -168,8 +178,13 @@ class Pool:
                     FULL_MAX_S, FULL_MIN_S * 2 ** (place.full_times - 1)
                 )
                 raise
+            except exception.BmcCredentialsRefused as exc:
+                place.credentials, place.refusal = credentials, exc
+                place.refused_until = time.monotonic() + REFUSED_S
+                raise
             place.credentials = credentials
             place.full_times = 0
+            place.refusal = None
         return place.bmc
 
     def holds(
@@ -267,9 +282,11 @@ class Pool:
                 if place.bmc is not None
             ]
         excess = len(held) - self.max_sessions
-        for index, (owner, place) in enumerate(held):
-            if index < excess or now - place.used_at > self.idle_s:
-                self.drop(owner, wait=False)
+        self._drop_all(
+            owner
+            for index, (owner, place) in enumerate(held)
+            if index < excess or now - place.used_at > self.idle_s
+        )
 
     def drop(self, owner: str, *, wait: bool = True) -> None:
         """Close an owner's session: its node moved, changed or went away.
@@ -291,23 +308,29 @@ class Pool:
 
     def keep_only(self, owners: Collection[str]) -> None:
         """Drop the sessions of all others, as after a rebalance."""
-        for owner in set(self._places) - set(owners):
-            self.drop(owner, wait=False)
+        self._drop_all(set(self._places) - set(owners))
 
-    def close(self) -> None:
-        """Log out everywhere; the pool can be used again afterwards.
-
-        A BMC that is dead by then keeps nobody: what is not closed within
-        CLOSE_S is left to threads that end with the process.
-        """
+    def _drop_all(self, owners: Iterable[str], limit_s: float = 0.0) -> None:
         log_out(
-            functools.partial(self.drop, owner, wait=False)
-            for owner in list(self._places)
+            (functools.partial(self.drop, one, wait=False) for one in owners),
+            limit_s,
         )
 
+    def close(self) -> None:
+        """Log out everywhere, and hold no session from now on.
 
-def log_out(closings: Iterable[Callable[[], object]]) -> None:
-    """Call each, many side by side, and wait for CLOSE_S at most."""
+        One that is in use is closed by its user. A BMC that is dead by
+        then keeps nobody: what is not closed within CLOSE_S is left to
+        threads that end with the process.
+        """
+        self._ending = True
+        self._drop_all(list(self._places), CLOSE_S)
+
+
+def log_out(
+    closings: Iterable[Callable[[], object]], limit_s: float = CLOSE_S
+) -> None:
+    """Call each, many side by side, and wait for so long at most."""
     todo = collections.deque(closings)
 
     def work() -> None:
@@ -327,7 +350,7 @@ def log_out(closings: Iterable[Callable[[], object]]) -> None:
     ]
     for one in threads:
         one.start()
-    deadline = time.monotonic() + CLOSE_S
+    deadline = time.monotonic() + limit_s
     for one in threads:
         one.join(max(0.0, deadline - time.monotonic()))
 
@@ -343,6 +366,19 @@ def _respect(place: _Place, address: str) -> None:
             address=address,
             answer=f'no session is free, asked again in {left_s:.0f} s',
         )
+
+
+def _let_be(place: _Place, credentials: bmc_credentials.Credentials) -> None:
+    """Do not try a password again that was refused a while ago.
+
+    :raises BmcCredentialsRefused: as it was then.
+    """
+    if (
+        place.refusal is not None
+        and place.credentials == credentials
+        and time.monotonic() < place.refused_until
+    ):
+        raise place.refusal
 
 
 _shared: Pool | None = None

@@ -8,6 +8,7 @@ which hold years of vendor fixes: the drivers delegate to them. Made by
 authentication, until `close`.
 """
 
+import http
 import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
@@ -27,6 +28,8 @@ T = TypeVar('T')
 
 CONNECT_S = 5.0
 READ_S = 15.0
+# One question, or all sensors together.
+INQUIRY_S = 30.0
 
 _AUTH = {
     'auto': sushy_auth.SessionOrBasicAuth,
@@ -45,6 +48,8 @@ _HEALTH = {
     'warning': base.Health.WARNING,
     'critical': base.Health.CRITICAL,
 }
+# What a log can have.
+_COUNTS = range(1 << 31)
 _PATH = re.compile(r'/redfish/[!-~]{1,512}')
 # LogService.v1_1_0 LogEntryType.
 _EVENT_LOGS = frozenset({'Event', 'SEL', 'Multiple'})
@@ -189,8 +194,15 @@ class RedfishBmc:
 
     def _ask(self, what: str, ask: Callable[[], T]) -> T:
         try:
-            return ask()
+            with trust.within(INQUIRY_S):
+                return ask()
         except sushy_exc.AccessError as exc:
+            if exc.status_code == http.HTTPStatus.FORBIDDEN:
+                raise exception.BmcUnsupported(
+                    address=self.address,
+                    what=what,
+                    answer=f'user {self.credentials.username} may not',
+                ) from exc
             source = self.credentials.source
             raise exception.BmcCredentialsRefused(
                 address=self.address,
@@ -219,6 +231,13 @@ class RedfishBmc:
                 ) from exc
             raise exception.BmcCommandFailed(
                 address=self.address, what=what, answer=str(exc)
+            ) from exc
+        except (ValueError, TypeError, AttributeError, LookupError) as exc:
+            # sushy's, of a page that is not as Redfish has it.
+            raise exception.BmcCommandFailed(
+                address=self.address,
+                what=what,
+                answer=f'no valid Redfish: {ascii(str(exc)[:80])}',
             ) from exc
 
     def get_power(self) -> base.PowerState:
@@ -258,14 +277,12 @@ class RedfishBmc:
     def sensors(self) -> tuple[base.SensorReading, ...]:
         """Read fans, temperatures and power supplies of each chassis."""
         readings: list[base.SensorReading] = []
-        for chassis in self._optional(lambda: self._system.chassis) or ():
-            thermal = self._optional(lambda c=chassis: c.thermal)  # type: ignore[misc]
-            power = self._optional(lambda c=chassis: c.power)  # type: ignore[misc]
-            if thermal is not None:
-                readings += map(_temperature, thermal.temperatures or ())
-                readings += map(_fan, thermal.fans or ())
-            if power is not None:
-                readings += map(_supply, power.power_supplies or ())
+        with trust.within(INQUIRY_S):
+            for chassis in self._optional(lambda: self._system.chassis) or ():
+                for page in (_thermal_of, _power_of):
+                    readings += (
+                        self._optional(lambda p=page, c=chassis: p(c)) or ()  # type: ignore[misc]
+                    )
         return tuple(readings)
 
     def _optional(self, ask: Callable[[], T]) -> T | None:
@@ -282,7 +299,7 @@ class RedfishBmc:
         def ask() -> tuple[object, ...]:
             self._system.refresh(force=True)
             status = self._system.status
-            return (status.health_rollup, status.health)
+            return (status.health_rollup, status.health) if status else ()
 
         for found in self._ask('health', ask):
             if found is not None:
@@ -301,7 +318,7 @@ class RedfishBmc:
             self._page(f'{path}?$top=1').get('Members@odata.count')
             for path in self._logs
         ]
-        found = [one for one in counts if isinstance(one, int)]
+        found = [one for one in counts if type(one) is int and one in _COUNTS]
         return sum(found) if found else None
 
     def _find_logs(self) -> tuple[str, ...]:
@@ -419,6 +436,18 @@ def _number(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
+def _thermal_of(chassis: Any) -> list[base.SensorReading]:
+    page = chassis.thermal
+    return [
+        *map(_temperature, page.temperatures or ()),
+        *map(_fan, page.fans or ()),
+    ]
+
+
+def _power_of(chassis: Any) -> list[base.SensorReading]:
+    return [*map(_supply, chassis.power.power_supplies or ())]
+
+
 def _temperature(part: Any) -> base.SensorReading:
     value = _number(part.reading_celsius)
     return base.SensorReading(
@@ -429,7 +458,7 @@ def _temperature(part: Any) -> base.SensorReading:
 def _fan(part: Any) -> base.SensorReading:
     unit = str(getattr(part.reading_units, 'value', part.reading_units))
     return base.SensorReading(
-        part.name or getattr(part, 'fan_name', None) or part.identity,
+        part.name or part.identity,
         'Fan',
         _number(part.reading),
         '%' if unit.lower() == 'percent' else 'RPM',

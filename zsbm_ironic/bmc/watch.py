@@ -83,6 +83,7 @@ class _Known:
 class Pace:
     """How workers ask.
 
+    :ivar poll_s: between two questions to one BMC by IPMI.
     :ivar redfish_poll_s: between two questions to one BMC by Redfish.
     :ivar limit_s: who is not asked by then is the next time, and a late
         answer is handed out there.
@@ -90,6 +91,7 @@ class Pace:
     :ivar events: hear those that tell by themselves, where they are held.
     """
 
+    poll_s: float
     redfish_poll_s: float
     limit_s: float
     hold: bool = True
@@ -261,12 +263,22 @@ class Watch:
             began = time.monotonic()
             answer = bmc.get_power(), time.monotonic() - began
             if isinstance(bmc, redfish.RedfishBmc) and pace.events:
-                stream = bmc.event_stream()
-                if stream is not None:
-                    self._listener.hear(owner, stream)
+                self._hear(owner, bmc)
             return answer
 
         return self._sessions.call(owner, credentials, ask, hold=pace.hold)
+
+    def _hear(self, owner: str, bmc: redfish.RedfishBmc) -> None:
+        """Hear the events of a BMC; what goes wrong leaves it to polls."""
+        held = len(self._sessions) + len(self._listener)
+        if held >= self._sessions.max_sessions:
+            return
+        try:
+            stream = bmc.event_stream()
+            if stream is not None:
+                self._listener.hear(owner, stream)
+        except Exception as exc:
+            LOG.debug('The events of node %s are not heard: %s', owner, exc)
 
     def _answers(self, pace: Pace) -> Iterator[tuple[str, base.PowerState]]:
         """Yield what workers have found out, whenever they were asked."""
@@ -284,7 +296,7 @@ class Watch:
                 continue
             one.failures = 0
             one.slow = seconds > SLOW_S
-            rest_s = SILENT_S if one.slow else 0.0
+            rest_s = max(pace.poll_s, SILENT_S if one.slow else 0.0)
             now = time.monotonic()
             if one.credentials.protocol is base.BmcProtocol.REDFISH:
                 rest_s = pace.redfish_poll_s

@@ -229,10 +229,12 @@ def sync_power_state(manager: Any, task: Any) -> None:
 
     :param manager: the conductor manager that a periodic task is given.
     """
-    counts = manager.power_state_sync_count
-    counts[task.node.uuid] = conductor_manager.do_sync_power_state(
-        task, counts[task.node.uuid]
-    )
+    counts, uuid = manager.power_state_sync_count, task.node.uuid
+    count = conductor_manager.do_sync_power_state(task, counts[uuid])
+    if count:
+        counts[uuid] = count
+    else:
+        counts.pop(uuid, None)
 
 
 # What network interfaces are asked to validate while a wiring is being

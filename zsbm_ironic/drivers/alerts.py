@@ -61,38 +61,38 @@ class AlertsMixin:
             alerts = told.alerts.get(uuid, {})
             if driver == HARDWARE_TYPE and any(
                 alertmanager.changes(
-                    alertmanager.read(info.get(OPEN)), alerts, settled
+                    alertmanager.read(info.get(OPEN)),
+                    alerts,
+                    told.present,
+                    settled,
                 )
             ):
-                _record(context, uuid, alerts, settled)
+                _record(context, uuid, told, settled)
 
 
 def _record(
-    context: Any,
-    uuid: str,
-    alerts: dict[str, alertmanager.Alert],
-    settled: bool,
+    context: Any, uuid: str, told: alertmanager.Told, settled: bool
 ) -> None:
     try:
         with task_manager.acquire(
-            context, uuid, shared=False, purpose='recording alerts'
+            context,
+            uuid,
+            shared=False,
+            load_driver=False,
+            purpose='recording alerts',
         ) as task:
-            _record_locked(context, task.node, alerts, settled)
-    except (
-        ironic_exception.NodeLocked,
-        ironic_exception.NodeNotFound,
-    ) as exc:
+            _record_locked(context, task.node, told, settled)
+    except ironic_exception.IronicException as exc:
         LOG.debug('Alerts of node %s are recorded later: %s', uuid, exc)
 
 
 def _record_locked(
-    context: Any,
-    node: Any,
-    alerts: dict[str, alertmanager.Alert],
-    settled: bool,
+    context: Any, node: Any, told: alertmanager.Told, settled: bool
 ) -> None:
     known = alertmanager.read(node.driver_internal_info.get(OPEN))
-    began, ended = alertmanager.changes(known, alerts, settled)
+    began, ended = alertmanager.changes(
+        known, told.alerts.get(node.uuid, {}), told.present, settled
+    )
     # What a conductor wrote that died before it could note it.
     written = {
         one.event

@@ -12,9 +12,10 @@ from ironic.common import states
 from ironic.conductor import periodics
 
 from zsbm_ironic.bmc import base, pool
+from zsbm_ironic.common import ironic_compat
 from zsbm_ironic.conf import CONF
 from zsbm_ironic.drivers import access, events, served
-from zsbm_ironic.monitoring import durations, readings
+from zsbm_ironic.monitoring import durations, line, readings
 
 T = TypeVar('T')
 FIELDS = (
@@ -25,6 +26,7 @@ FIELDS = (
     'provision_state',
     'power_state',
     'maintenance',
+    'fault',
     'owner',
     'lessee',
     'resource_class',
@@ -55,6 +57,7 @@ class _Node:
     provision_state: str
     power_state: str | None
     maintenance: bool
+    fault: str | None
     owner: str | None
     lessee: str | None
     resource_class: str | None
@@ -70,7 +73,8 @@ class _Node:
             conductor_group=label(self.conductor_group),
             instance_uuid=label(self.instance_uuid),
             rack=label(self.extra.get('rack')),
-            maintenance=bool(self.maintenance),
+            # Ironic's own, for a fault, is what people are called for.
+            maintenance=bool(self.maintenance and not self.fault),
             deployed=self.provision_state == states.ACTIVE,
             power=POWER.get(self.power_state or ''),
             lasted=lasted,
@@ -83,12 +87,13 @@ class _Node:
             access.decided(self),
             function,
             hold=CONF.zsbm_bmc.hold_sessions,
+            unasked=True,
         )
 
 
 def label(value: object) -> str:
     """Return a value as the label of a series; empty for none."""
-    return '' if value is None else str(value)[:LABEL_CHARS]
+    return line.line(value, LABEL_CHARS)
 
 
 class MetricsMixin:
@@ -133,5 +138,8 @@ class MetricsMixin:
             for node in nodes
         ]
         readings.take_round(
-            sources, self.served.board, CONF.zsbm_monitoring.workers
+            sources,
+            self.served.board,
+            CONF.zsbm_monitoring.workers,
+            lambda: ironic_compat.is_shutting_down(manager),
         )

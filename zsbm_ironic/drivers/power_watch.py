@@ -9,6 +9,7 @@ takes a task only for a node whose power is not what ironic believes.
 
 import dataclasses
 import functools
+import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -48,6 +49,8 @@ UNWATCHED_STATES = frozenset(
         states.CLEANWAIT,
     }
 )
+# Upstream's mark of a node whose BMC updates firmware, which may power it off.
+UPDATING = 'redfish_fw_updates'
 STATES = {
     base.PowerState.ON: states.POWER_ON,
     base.PowerState.OFF: states.POWER_OFF,
@@ -80,6 +83,9 @@ class PowerWatchMixin:
         super().__init__()
         self._watch: watch.Watch | None = None
         self._nodes: dict[str, _Node] = {}
+        self._guard = threading.Lock()
+        # What was news once, and when.
+        self._news: dict[str, tuple[base.PowerState, float]] = {}
 
     @periodics.periodic(spacing=TIDY_S, run_immediately=True)
     def _tidy_sessions(self, manager: Any, context: Any) -> None:
@@ -111,6 +117,9 @@ class PowerWatchMixin:
             if node.power_interface == 'zsbm'
             and node.provision_state not in UNWATCHED_STATES
         }
+        with self._guard:
+            for gone in self._news.keys() - self._nodes.keys():
+                del self._news[gone]
         if self._watch is None:
             self._watch = watch.Watch(
                 pool.shared(), CONF.zsbm_bmc.power_poll_workers
@@ -125,6 +134,7 @@ class PowerWatchMixin:
             return
         settings = CONF.zsbm_bmc
         pace = watch.Pace(
+            settings.power_poll_s,
             settings.redfish_poll_s,
             OTHERS_S,
             settings.hold_sessions,
@@ -142,19 +152,39 @@ class PowerWatchMixin:
     ) -> None:
         """Ask; sync nodes that differ twice.
 
-        Once may be a reset that is under way.
+        Once may be a reset that is under way. The second answer of a BMC that
+        takes long is heard at a later turn.
         """
-        nodes = self._nodes
-        seen = {
-            uuid: power
-            for uuid, power in ask()
-            if uuid in nodes and STATES[power] != nodes[uuid].power_state
-        }
-        if seen:
+        news = self._take(manager, context, ask())
+        if news:
             time.sleep(AGAIN_S)
-            for uuid, power in ask(seen.keys()):
-                if seen.get(uuid) is power:
-                    _sync(manager, context, uuid)
+            self._take(manager, context, ask(news))
+
+    def _take(
+        self,
+        manager: Any,
+        context: Any,
+        answers: Iterable[tuple[str, base.PowerState]],
+    ) -> set[str]:
+        """Return whose state is news; sync those where it was before."""
+        news = set()
+        for uuid, power in answers:
+            now = time.monotonic()
+            with self._guard:
+                node = self._nodes.get(uuid)
+                if node is None or STATES[power] == node.power_state:
+                    self._news.pop(uuid, None)
+                    continue
+                before = self._news.get(uuid)
+                if before is None or before[0] is not power:
+                    self._news[uuid] = power, now
+                    news.add(uuid)
+                    continue
+                if now - before[1] < AGAIN_S:
+                    continue
+                del self._news[uuid]
+            _sync(manager, context, uuid)
+        return news
 
 
 def _reachable(
@@ -175,10 +205,15 @@ def _sync(manager: Any, context: Any, uuid: str) -> None:
         with task_manager.acquire(
             context, uuid, purpose='power state watch', shared=True
         ) as task:
-            if not task.node.maintenance and not task.node.reservation:
+            node = task.node
+            # As ironic's own loop: the query was some seconds ago.
+            if not (
+                node.maintenance
+                or node.reservation
+                or node.target_power_state
+                or node.provision_state in UNWATCHED_STATES
+                or node.driver_internal_info.get(UPDATING) is not None
+            ):
                 ironic_compat.sync_power_state(manager, task)
-    except (
-        ironic_exception.NodeLocked,
-        ironic_exception.NodeNotFound,
-    ) as exc:
+    except ironic_exception.IronicException as exc:
         LOG.debug('Node %s: its power is looked at later: %s', uuid, exc)

@@ -54,7 +54,7 @@ class Served:
         address = getattr(CONF.zsbm_monitoring, option)
         try:
             self._listeners[option] = make(address)
-        except OSError as exc:
+        except (OSError, OverflowError) as exc:
             LOG.error(
                 'Nothing can be served on [zsbm_monitoring]%s %s: %s. Tried '
                 'again in %d s.',
@@ -67,12 +67,17 @@ class Served:
     def _exporter(self, address: str) -> serving.Listener:
         return exporter.Exporter(
             address,
-            collector.ReadingsCollector(
-                self.board, self.receiver, lambda: len(pool.shared())
-            ),
+            collector.ReadingsCollector(self.board, self.receiver, _figures),
             self.directory,
             self.receiver,
         )
 
     def _push_listener(self, address: str) -> serving.Listener:
         return push.PushListener(address, self.receiver)
+
+
+def _figures() -> dict[str, float]:
+    return {
+        'baremetal_interval_seconds': CONF.zsbm_monitoring.interval_s,
+        'baremetal_bmc_sessions': len(pool.shared()),
+    }

@@ -24,15 +24,14 @@ from zsbm_ironic.monitoring import discovery
 LOG = log.getLogger(__name__)
 HARDWARE_TYPE = 'zsbm'
 FIELDS = (
-    'id',
     'name',
     'provision_state',
-    'network_interface',
     'instance_info',
     'owner',
     'lessee',
     'extra',
 )
+CLAIMING_FIELDS = ('id', 'uuid', 'network_interface', 'instance_info')
 PUSHING_FIELDS = (
     'uuid',
     'name',
@@ -51,10 +50,8 @@ class _Node:
     uuid: str
     driver: str
     conductor_group: str
-    id: int
     name: str | None
     provision_state: str
-    network_interface: str | None
     instance_info: dict[str, Any]
     owner: str | None
     lessee: str | None
@@ -81,13 +78,13 @@ class SystemsMixin:
             # The list of nodes was cut short then.
             return
         told: list[str] = []
-        scraped = {
-            node.id: node
+        scraped = [
+            node
             for node in rows
             if node.driver == HARDWARE_TYPE
             and node.provision_state == states.ACTIVE
             and _mode(node, told) in (monitoring.PRESENT, monitoring.PULL)
-        }
+        ]
         if self._addresses is None:
             self._addresses = os_address.Addresses()
         networks = [
@@ -95,7 +92,7 @@ class SystemsMixin:
             for one in CONF.zsbm_monitoring.os_networks
         ]
         targets, wrong = discovery.settle(
-            self._addresses.claims(context, scraped) if scraped else (),
+            self._addresses.claims(context, _all(context)) if scraped else (),
             networks,
         )
         pushing = list(_pushing(context, told))
@@ -111,7 +108,7 @@ class SystemsMixin:
             [
                 *(
                     _system(node, _target(targets[node.uuid]))
-                    for node in scraped.values()
+                    for node in scraped
                     if node.uuid in targets
                 ),
                 *(_system(node) for node in pushing),
@@ -125,6 +122,14 @@ class SystemsMixin:
         for problem in sorted(found - self._told):
             LOG.warning('%s', problem)
         self._told = found
+
+
+def _all(context: Any) -> dict[int, Any]:
+    """Return all nodes by id: any of them may hold an address."""
+    return {
+        node.id: node
+        for node in objects.Node.list(context, fields=list(CLAIMING_FIELDS))
+    }
 
 
 def _pushing(context: Any, told: list[str]) -> Iterator[Any]:

@@ -6,23 +6,25 @@ the history of nodes. What is told is text from elsewhere: each alert is
 checked, and what is none is left out.
 """
 
+import collections
 import contextlib
 import dataclasses
 import datetime
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import requests
 from requests import exceptions
 
-from zsbm_ironic.monitoring import exception
+from zsbm_ironic.monitoring import exception, line
 
 TIMEOUT_S = 10
 # Of an answer: an alert has about 1 kB.
 LIMIT_BYTES = 16 << 20
-# Of a node at the same time.
+# Of a node at the same time, of each whom they concern: what the system of a
+# server tells must not keep out what its hardware does.
 LIMIT_ALERTS = 32
 TEXT_CHARS = 300
 
@@ -72,10 +74,12 @@ class Told:
     """What Alertmanager said.
 
     :ivar alerts: by node and fingerprint.
+    :ivar present: fingerprints of all, those too that are too many.
     :ivar up_s: for how long it runs; negative where clocks differ.
     """
 
     alerts: ByNode
+    present: frozenset[str]
     up_s: float
 
 
@@ -95,7 +99,8 @@ def ask(url: str, ca_file: str | None = None) -> Told:
         if not isinstance(alerts, list):
             raise ValueError('its alerts are no list')
         now = datetime.datetime.now(datetime.UTC)
-        return Told(_by_node(alerts), (now - began).total_seconds())
+        by_node, present = _by_node(alerts)
+        return Told(by_node, present, (now - began).total_seconds())
 
 
 @contextlib.contextmanager
@@ -129,16 +134,21 @@ def _get(session: requests.Session, url: str) -> Any:
     return json.loads(body)
 
 
-def _by_node(said: list[Any]) -> ByNode:
+def _by_node(said: list[Any]) -> tuple[ByNode, frozenset[str]]:
     found: ByNode = {}
+    present: set[str] = set()
+    counts: collections.Counter[tuple[str, str]] = collections.Counter()
     for one in said:
         alert = _alert(one)
         if alert is None:
             continue
-        those = found.setdefault(alert.node_uuid, {})
-        if len(those) < LIMIT_ALERTS:
+        present.add(alert.fingerprint)
+        whom = alert.node_uuid, _line(one['labels'].get('concerns', ''))
+        counts[whom] += 1
+        if counts[whom] <= LIMIT_ALERTS:
+            those = found.setdefault(alert.node_uuid, {})
             those[alert.fingerprint] = alert
-    return found
+    return found, frozenset(present)
 
 
 def _alert(said: Any) -> Alert | None:
@@ -173,11 +183,7 @@ def _moment(text: Any) -> datetime.datetime:
 
 
 def _line(said: object) -> str:
-    """Return a text as one line that can be printed."""
-    text = ''.join(
-        one if one.isprintable() else ' ' for one in str(said)[:TEXT_CHARS]
-    )
-    return ' '.join(text.split())
+    return line.line(said, TEXT_CHARS)
 
 
 def kept(alerts: Mapping[str, Alert]) -> dict[str, dict[str, Any]]:
@@ -195,18 +201,22 @@ def read(said: Any) -> dict[str, Alert]:
 
 
 def changes(
-    known: Mapping[str, Alert], told: Mapping[str, Alert], settled: bool
+    known: Mapping[str, Alert],
+    told: Mapping[str, Alert],
+    present: Collection[str],
+    settled: bool,
 ) -> tuple[list[Alert], list[Alert]]:
     """Return the alerts of a node that began, and those that ended.
 
     One that is silenced or inhibited begins nothing, and ends nothing.
 
     :param known: those whose start was written down.
+    :param present: fingerprints of all that there are, of any node.
     :param settled: whether Alertmanager runs long enough to be believed that
         what it does not tell is over.
     """
     began = [
         one for key, one in told.items() if one.active and key not in known
     ]
-    ended = [one for key, one in known.items() if key not in told]
+    ended = [one for key, one in known.items() if key not in present]
     return began, ended if settled else []

@@ -7,7 +7,7 @@
     /sd               the systems to scrape, for http_sd_configs
     /pushed/UUID      what a system that cannot be scraped pushed last
 
-Made once by the conductor, which calls `close` at its end.
+Made once by the conductor, and ended with it.
 """
 
 import json

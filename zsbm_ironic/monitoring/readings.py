@@ -38,7 +38,7 @@ class Facts:
 
     :ivar owner, lessee: ids of projects.
     :ivar rack: where it is, as `extra` of the node says.
-    :ivar maintenance: nobody is to be called because of it.
+    :ivar maintenance: a person works on it, and nobody is to be called.
     :ivar deployed: somebody's system runs on it.
     :ivar power: what Ironic takes it for; None: it does not say.
     :ivar lasted: its last boot and its last deploy.
@@ -116,16 +116,31 @@ class Board:
             return list(self._readings.values()), self._round_s
 
 
-def take_round(sources: Iterable[Source], board: Board, workers: int) -> None:
-    """Read every node once, `workers` at a time; returns when all are done."""
+def take_round(
+    sources: Iterable[Source],
+    board: Board,
+    workers: int,
+    is_over: Callable[[], bool] = lambda: False,
+) -> None:
+    """Read every node once, `workers` at a time; returns when all are done.
+
+    :param is_over: whether to begin with no further node.
+    """
     started = time.monotonic()
     todo = list(sources)
+
+    def read(source: Source) -> None:
+        if not is_over():
+            board.post(take(source))
+
     with concurrent.futures.ThreadPoolExecutor(
         workers, thread_name_prefix='zsbm-readings'
     ) as pool:
-        done = pool.map(lambda source: board.post(take(source)), todo)
+        done = pool.map(read, todo)
         # Raises here what a worker raised.
         collections.deque(done, maxlen=0)
+    if is_over():
+        return
     board.end_round(
         {source.node_uuid for source in todo}, time.monotonic() - started
     )
@@ -149,7 +164,7 @@ def take(source: Source) -> Reading:
         power = source.ask(lambda bmc: bmc.get_power())
         sensors = source.ask(lambda bmc: bmc.sensors())
         health = source.ask(_own_health)
-        logged_events = source.ask(lambda bmc: bmc.logged_events())
+        logged_events = source.ask(_logged_events)
     except exception.ZsbmError as exc:
         error = str(exc)
         LOG.info('No reading of node %s: %s', source.node_name, exc)
@@ -168,6 +183,15 @@ def take(source: Source) -> Reading:
         error=error,
         facts=source.facts,
     )
+
+
+def _logged_events(bmc: base.Bmc) -> int | None:
+    """Count the log's entries; what keeps us from it is no silence."""
+    try:
+        return bmc.logged_events()
+    except exception.ZsbmError as exc:
+        LOG.debug('The event log of a BMC is not read: %s', exc)
+        return None
 
 
 def _own_health(bmc: base.Bmc) -> base.Health | None:

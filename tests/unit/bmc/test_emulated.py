@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Both protocols against the lab's BMCs: what pyghmi's own cannot show."""
 
+import json
 import time
 
 import fixtures
@@ -266,6 +267,34 @@ class TestRedfish(base.BaseTestCase):
             self.assertIsNone(session.logged_events())
             self.assertEqual(1, len(asked))
             session.close()
+
+    def answer(self, session, status, body):
+        def get(path):
+            found = requests.Response()
+            found.status_code, found._content = status, body.encode()
+            return found
+
+        session._system._conn.get = get
+
+    def test_pages_that_are_none(self):
+        for body in ('<html>', '[]', '7', '{"PowerState": []}'):
+            session = self.log_in()
+            self.answer(session, 200, body)
+            found = self.assertRaises(
+                exception.BmcCommandFailed, session.get_power
+            )
+            self.assertIn(emulated.ADDRESS, str(found))
+
+    def test_a_system_without_a_status(self):
+        session = self.log_in()
+        session._system.refresh(force=True)
+        page = {
+            key: value
+            for key, value in session._system.json.items()
+            if key != 'Status'
+        }
+        self.answer(session, 200, json.dumps(page))
+        self.assertIs(bmc_base.Health.UNKNOWN, session.health())
 
     def test_a_slot_that_could_not_be_given_back_is_later(self):
         session = self.log_in()

@@ -89,7 +89,7 @@ class TestEmulated(Case):
         watched = watch.Watch(sessions, 2)
         self.addCleanup(watched.close)
         watched.watch({'node': read(bmc)})
-        pace = watch.Pace(redfish_poll_s=3600, limit_s=0.2)
+        pace = watch.Pace(poll_s=0, redfish_poll_s=3600, limit_s=0.2)
         seen = []
 
         def look():
@@ -111,6 +111,20 @@ class TestEmulated(Case):
             self.assertIs(power, seen[-1])
 
 
+class TestBounds(test_base.BaseTestCase):
+    def test_no_stream_where_files_are_few(self):
+        bmc = self.useFixture(emulated.EmulatedRedfish(events=True))
+        for files, expected in ((1, 0), (2, 1)):
+            sessions = pool.Pool(max_sessions=files)
+            self.addCleanup(sessions.close)
+            watched = watch.Watch(sessions, 2)
+            self.addCleanup(watched.close)
+            watched.watch({'node': read(bmc)})
+            pace = watch.Pace(poll_s=0, redfish_poll_s=3600, limit_s=10)
+            self.assertEqual({'node': Off}, dict(watched.by_workers(pace)))
+            self.assertEqual(expected, len(watched._listener))
+
+
 class TestFlood(test_base.BaseTestCase):
     def test_one_that_tells_without_end_is_asked_less_and_less(self):
         for name, value in (('EVENT_GAP_S', 0.2), ('EVENT_PAUSE_S', 1.0)):
@@ -125,7 +139,7 @@ class TestFlood(test_base.BaseTestCase):
         watched.watch({'node': read(bmc)})
         one = watched._known['node']
         one.gap_s = watch.EVENT_GAP_S
-        pace = watch.Pace(redfish_poll_s=3600, limit_s=0.05)
+        pace = watch.Pace(poll_s=0, redfish_poll_s=3600, limit_s=0.05)
         answers, until = 0, time.monotonic() + 4
         while time.monotonic() < until:
             watched._heard('node')
@@ -215,6 +229,13 @@ class TestStrange(Case):
             rests.append(time.monotonic() - last)
             last = time.monotonic()
         self.assertGreater(rests[1], rests[0] * 1.3)
+
+    def test_a_flood_is_read_slowly(self):
+        self.hear(HEAD, *[b'data:' * 100] * 20)
+        began, ended = self.times[0][1], self.times[-1][1]
+        self.assertLess(
+            len(self.times) - 2, (ended - began) / events.READ_GAP_S + 1
+        )
 
     def test_it_ends(self):
         server = Server(HEAD, *[b': x\n'] * 1000)

@@ -2,11 +2,14 @@
 """Sessions with many BMCs at once."""
 
 import resource
+import time
 
 from oslotest import base as test_base
 
 from zsbm_ironic.bmc import base, pool
 from zsbm_ironic.bmc import credentials as bmc_credentials
+from zsbm_ironic.common import exception
+from zsbm_ironic.lab.emulator import fixtures as emulated
 from zsbm_ironic.lab.emulator import fleet
 
 BMCS = 40
@@ -54,7 +57,61 @@ class HeldTest(test_base.BaseTestCase):
             )
             self.assertEqual(BMCS, len(sessions))
 
+    def test_none_is_held_once_it_is_closed(self):
+        sessions = pool.Pool()
+        self.powers(sessions)
+        sessions.close()
+        # A deploy that is still going on has its questions answered.
+        self.assertEqual([base.PowerState.ON] * BMCS, self.powers(sessions))
+        self.assertEqual(0, len(sessions))
+
     def test_too_many_for_the_files_are_asked_all_the_same(self):
         sessions = pool.Pool(max_sessions=BMCS // 2)
         self.addCleanup(sessions.close)
         self.assertEqual([base.PowerState.ON] * BMCS, self.powers(sessions))
+
+
+class RefusedTest(test_base.BaseTestCase):
+    def test_nobody_but_a_person_tries_it_again_and_again(self):
+        bmc = self.useFixture(emulated.EmulatedIpmi('on'))
+        bmc.faults.wrong_password = True
+        read = bmc_credentials.Credentials.from_driver_info(bmc.driver_info())
+        sessions = pool.Pool()
+        self.addCleanup(sessions.close)
+
+        def ask(**more):
+            return sessions.call(
+                'node', read, lambda one: one.get_power(), **more
+            )
+
+        refused = exception.BmcCredentialsRefused
+        self.assertRaises(refused, ask, unasked=True)
+        bmc.faults.wrong_password = False
+        self.assertRaises(refused, ask, unasked=True)
+        self.assertIs(base.PowerState.ON, ask())
+        self.assertIs(base.PowerState.ON, ask(unasked=True))
+
+
+class SweepTest(test_base.BaseTestCase):
+    def test_dead_bmcs_do_not_keep_who_asks_another(self):
+        sessions = pool.Pool(idle_s=0.2)
+        self.addCleanup(sessions.close)
+        dead = [self.useFixture(emulated.EmulatedRedfish()) for _ in range(3)]
+        living = self.useFixture(emulated.EmulatedIpmi('on'))
+
+        def ask(name, bmc):
+            return sessions.call(
+                name,
+                bmc_credentials.Credentials.from_driver_info(
+                    bmc.driver_info()
+                ),
+                lambda one: one.get_power(),
+            )
+
+        for number, bmc in enumerate(dead):
+            ask(str(number), bmc)
+            bmc.faults.off = True
+        time.sleep(pool.SWEEP_S)
+        began = time.monotonic()
+        self.assertIs(base.PowerState.ON, ask('living', living))
+        self.assertLess(time.monotonic() - began, 3)

@@ -49,7 +49,7 @@ class WatchTest(test_base.BaseTestCase):
 
     def look(self, limit_s=5.0, redfish_poll_s=0.0, again=None):
         self.watch.watch(self.bmcs)
-        pace = watch.Pace(redfish_poll_s, limit_s)
+        pace = watch.Pace(0.0, redfish_poll_s, limit_s)
         found = dict(self.watch.at_once(again))
         return found | dict(self.watch.by_workers(pace, again))
 
@@ -102,7 +102,7 @@ class TestFleet(WatchTest):
                 last = time.monotonic()
                 self.assertIn(name, living)
             self.assertLess(last - began, 0.5)
-            dict(self.watch.by_workers(watch.Pace(0.0, 0.5)))
+            dict(self.watch.by_workers(watch.Pace(0.0, 0.0, 0.5)))
         self.assertLessEqual(
             len(self.watch._running), watch.OLD_TIMES * WORKERS
         )
@@ -164,6 +164,16 @@ class TestFleet(WatchTest):
         name = self.fleet.members[-1].name
         found = self.look(redfish_poll_s=60.0, again=[name])
         self.assertEqual({name}, found.keys())
+
+    def test_who_is_not_held_is_asked_no_faster_than_told(self):
+        for one in self.fleet.members[IPMI:]:
+            self.bmcs.pop(one.name)
+        self.watch.watch(self.bmcs)
+        slots = watch.Pace(60.0, 60.0, 5.0, hold=False)
+        found = dict(self.watch.by_workers(slots))
+        self.assertEqual(self.bmcs.keys(), found.keys())
+        self.assertEqual({}, dict(self.watch.by_workers(slots)))
+        self.assertEqual(0, len(self.sessions))
 
     def test_a_session_in_use_is_not_disturbed(self):
         self.settle()

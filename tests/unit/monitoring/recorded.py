@@ -60,6 +60,7 @@ def healthy(maintenance: bool = False) -> list[Series]:
         # A reading each minute, at second 0 of the test.
         bmc('baremetal_reading_timestamp_seconds', f'0+60x{MINUTES}'),
         series('baremetal_round_seconds', 5),
+        series('baremetal_interval_seconds', 60),
         *(sensor(kind, 0) for kind in ('Temperature', 'Fan', 'Power Supply')),
         *(sensor(kind, 0) for kind in ('Memory', 'Drive Bay')),
         system('up', 1),

@@ -102,6 +102,31 @@ class AskTest(testtools.TestCase):
         )
         self.assertAlmostEqual(600, found.up_s, delta=60)
 
+    def test_what_a_system_tells_keeps_out_no_hardware(self):
+        labels = told()['labels']
+        self.liar.alerts = [
+            told(f'{number:x}', labels={**labels, 'concerns': 'system'})
+            for number in range(2 * alertmanager.LIMIT_ALERTS)
+        ]
+        self.liar.alerts.append(
+            told('fff', labels={**labels, 'concerns': 'hardware'})
+        )
+        found = self.ask()
+        self.assertEqual(
+            alertmanager.LIMIT_ALERTS + 1, len(found.alerts[UUID])
+        )
+        self.assertIn('fff', found.alerts[UUID])
+        # One that was written down is not over because of others.
+        self.assertEqual(2 * alertmanager.LIMIT_ALERTS + 1, len(found.present))
+        last = f'{2 * alertmanager.LIMIT_ALERTS - 1:x}'
+        known = {last: next(iter(found.alerts[UUID].values()))}
+        self.assertEqual(
+            [],
+            alertmanager.changes(
+                known, found.alerts[UUID], found.present, True
+            )[1],
+        )
+
     def test_what_is_no_alert_is_left_out(self):
         self.liar.alerts = [
             None,
@@ -205,7 +230,7 @@ class ChangesTest(testtools.TestCase):
         known = alertmanager.read(
             json.loads(json.dumps(alertmanager.kept(self.known)))
         )
-        began, ended = alertmanager.changes(known, now, settled)
+        began, ended = alertmanager.changes(known, now, now.keys(), settled)
         self.known = {
             key: one
             for key, one in {

@@ -125,7 +125,7 @@ class HttpTest(testtools.TestCase):
         self.directory, receiver = discovery.Directory(), push.Receiver()
         self.server = exporter.Exporter(
             '127.0.0.1:0',
-            collector.ReadingsCollector(readings.Board(), receiver, lambda: 0),
+            collector.ReadingsCollector(readings.Board(), receiver, dict),
             self.directory,
             receiver,
         )

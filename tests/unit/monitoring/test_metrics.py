@@ -97,7 +97,11 @@ class Scrape(test_base.BaseTestCase):
         receiver = push.Receiver()
         server = exporter.Exporter(
             listen,
-            collector.ReadingsCollector(self.board, receiver, lambda: 3),
+            collector.ReadingsCollector(
+                self.board,
+                receiver,
+                lambda: {'baremetal_bmc_sessions': 3},
+            ),
             discovery.Directory(),
             receiver,
         )
@@ -210,8 +214,86 @@ class Scrape(test_base.BaseTestCase):
         )
         self._round(Chassis((sensor,)).source())
         self.assertIn(
-            ('baremetal_temperature_celsius', hostile), self._scrape()
+            ('baremetal_temperature_celsius', 'a"b\\c d{}'), self._scrape()
         )
+
+    def test_names_that_are_none(self):
+        health = base.Health.OK
+        self._round(
+            Chassis(
+                tuple(
+                    base.SensorReading(name, kind, 1.0, 'C', health)
+                    for name, kind in (
+                        (None, 'Temperature'),
+                        (7, None),
+                        ('\ud800', 'x'),
+                        (['a'], 'y' * 9000),
+                        ('n' * 9000, 'x'),
+                    )
+                )
+            ).source(),
+            Chassis().source('u2', 'well'),
+        )
+        found = self._scrape()
+        self.assertEqual(1, found['baremetal_up', 'well'])
+        self.assertEqual(1, found['baremetal_temperature_celsius', 'unnamed'])
+        self.assertLessEqual(
+            max(len(label) for _, label in found), collector.NAME_CHARS
+        )
+
+    def test_names_that_look_like_counted_ones(self):
+        names = ('Fan', 'Fan #2', 'Fan', 'Fan')
+        self._round(
+            Chassis(
+                tuple(
+                    base.SensorReading(
+                        name, 'Fan', float(number), 'RPM', base.Health.OK
+                    )
+                    for number, name in enumerate(names)
+                )
+            ).source()
+        )
+        found = self._scrape()
+        self.assertEqual(
+            {0, 1, 2, 3},
+            {
+                value
+                for (name, _), value in found.items()
+                if name == 'baremetal_fan_speed_rpm'
+            },
+        )
+
+    def test_no_more_series_than_allowed(self):
+        many = tuple(
+            base.SensorReading(str(n), 'Fan', 1.0, 'RPM', base.Health.OK)
+            for n in range(2 * collector.LIMIT_SENSORS)
+        )
+        self._round(Chassis(many).source())
+        found = [
+            key
+            for key in self._scrape()
+            if key[0] == 'baremetal_fan_speed_rpm'
+        ]
+        self.assertEqual(collector.LIMIT_SENSORS, len(found))
+
+    def test_a_log_that_cannot_be_read_is_no_silence(self):
+        class Forbidden(Chassis):
+            def logged_events(self):
+                raise exception.BmcBusy(address='192.0.2.1', answer='503')
+
+        self._round(Forbidden().source())
+        found = self._scrape()
+        self.assertEqual(1, found['baremetal_up', 'web-1'])
+        self.assertNotIn(('baremetal_event_log_entries', 'web-1'), found)
+
+    def test_a_round_that_is_over_forgets_nobody(self):
+        self._round(Chassis().source())
+        chassis = Chassis()
+        readings.take_round(
+            [chassis.source('u2', 'other')], self.board, 4, lambda: True
+        )
+        self.assertEqual(0, chassis.sensor_rounds)
+        self.assertIn(('baremetal_up', 'web-1'), self._scrape())
 
     def test_bmcs_are_read_at_the_same_time(self):
         together = threading.Barrier(3, timeout=10)

@@ -277,6 +277,59 @@ class RulesTest(testtools.TestCase):
             )
         )
 
+    def test_a_server_that_changed_hands_between_conductors(self):
+        """The one that gave it away may know it as it was."""
+        there = {'instance': 'other:9609'}
+        told = recorded.with_other(
+            recorded.healthy(),
+            series(
+                'baremetal_node_info',
+                1,
+                **{**recorded.INFO, 'owner': 'before'},
+                **there,
+            ),
+            bmc('baremetal_reading_timestamp_seconds', '0x9 _x90', **there),
+            bmc('baremetal_power_state', 1, **there),
+            bmc('baremetal_power_wanted', 1, **there),
+            bmc('baremetal_health_state', 2),
+        )
+        self.promtool(
+            recorded.case(
+                told,
+                '8m',
+                [firing('HardwareCritical', 'critical', 'hardware')],
+            )
+        )
+
+    def test_limits_follow_the_interval(self):
+        """Readings of ten minutes are neither old nor slow."""
+        told = recorded.with_other(
+            recorded.healthy(),
+            series('baremetal_interval_seconds', 600),
+            series('baremetal_round_seconds', 200),
+            bmc(
+                'baremetal_reading_timestamp_seconds',
+                ' '.join(f'{600 * n}x9' for n in range(9)),
+            ),
+        )
+        self.promtool(
+            *(recorded.case(told, at, []) for at in ('19m', '45m', '89m'))
+        )
+
+    def test_a_link_that_is_down_for_days(self):
+        minutes = 3 * 24 * 60
+        told = [
+            {**one, 'values': one['values'].replace('x90', f'x{minutes}')}
+            for one in recorded.with_other(
+                recorded.healthy(),
+                system(
+                    'node_network_carrier', f'1 0x{minutes}', device='eth0'
+                ),
+            )
+        ]
+        fires = [firing('LinkDown', 'warning', 'hardware')]
+        self.promtool(recorded.case(told, '2900m', fires))
+
     def test_slow_rounds_are_of_no_server(self):
         told = recorded.with_other(
             recorded.healthy(), series('baremetal_round_seconds', 61)
