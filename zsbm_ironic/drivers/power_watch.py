@@ -8,6 +8,7 @@ takes a task only for a node whose power is not what ironic believes.
 """
 
 import dataclasses
+import datetime
 import functools
 import threading
 import time
@@ -18,6 +19,7 @@ from ironic.common import exception as ironic_exception
 from ironic.common import states
 from ironic.conductor import periodics, task_manager
 from oslo_log import log
+from oslo_utils import timeutils
 
 from zsbm_ironic.bmc import base, pool, watch
 from zsbm_ironic.bmc import credentials as bmc_credentials
@@ -32,13 +34,12 @@ TIDY_S = 30
 OTHERS_S = 2
 # A power state that is news is looked at again, so much later.
 AGAIN_S = 1.0
-FIELDS = (
-    'driver_info',
-    'driver_internal_info',
-    'power_interface',
-    'power_state',
-    'provision_state',
-)
+FIELDS = ('updated_at', 'power_interface', 'power_state', 'provision_state')
+BMC_FIELDS = ('driver_info', 'driver_internal_info')
+# How to reach the BMC of a node is read again when the node has changed, and
+# for so long afterwards: databases count whole seconds, and clocks differ.
+SETTLED = datetime.timedelta(minutes=1)
+AT_ONCE = 200
 # Ironic does not sync power there, or nobody knows the protocol yet.
 UNWATCHED_STATES = frozenset(
     {
@@ -68,11 +69,21 @@ class _Node:
     uuid: str
     driver: str
     conductor_group: str
-    driver_info: dict[str, Any]
-    driver_internal_info: dict[str, Any]
+    updated_at: datetime.datetime | None
     power_interface: str | None
     power_state: str | None
     provision_state: str
+
+
+@dataclasses.dataclass(frozen=True)
+class _Reach:
+    """A row of who is not known, or has changed."""
+
+    uuid: str
+    driver: str
+    conductor_group: str
+    driver_info: dict[str, Any]
+    driver_internal_info: dict[str, Any]
 
 
 class PowerWatchMixin:
@@ -83,6 +94,9 @@ class PowerWatchMixin:
         super().__init__()
         self._watch: watch.Watch | None = None
         self._nodes: dict[str, _Node] = {}
+        # By owner, and as of when.
+        self._bmcs: dict[str, bmc_credentials.Credentials] = {}
+        self._as_of: dict[str, datetime.datetime] = {}
         self._guard = threading.Lock()
         # What was news once, and when.
         self._news: dict[str, tuple[base.PowerState, float]] = {}
@@ -124,8 +138,42 @@ class PowerWatchMixin:
             self._watch = watch.Watch(
                 pool.shared(), CONF.zsbm_bmc.power_poll_workers
             )
-        self._watch.watch(_reachable(self._nodes.values()))
+        self._find_bmcs(manager)
+        self._watch.watch(self._bmcs)
         self._follow(manager, context, self._watch.at_once)
+
+    def _find_bmcs(self, manager: Any) -> None:
+        """Learn how to reach the BMCs of nodes that have changed.
+
+        Both columns are long, and reading credentials out of them takes
+        longer than asking the BMC.
+        """
+        nodes = self._nodes
+        for gone in self._as_of.keys() - nodes.keys():
+            del self._as_of[gone]
+            self._bmcs.pop(gone, None)
+        # Naive UTC, as the database has it.
+        now = timeutils.utcnow()
+        changed = [
+            node.uuid
+            for node in nodes.values()
+            if node.updated_at is None
+            or node.uuid not in self._as_of
+            or self._as_of[node.uuid] < node.updated_at + SETTLED
+        ]
+        for start in range(0, len(changed), AT_ONCE):
+            some = changed[start : start + AT_ONCE]
+            for row in manager.iter_nodes(
+                fields=BMC_FIELDS, filters={'uuid_in': some}
+            ):
+                node = _Reach(*row)
+                self._as_of[node.uuid] = now
+                try:
+                    self._bmcs[node.uuid] = access.decided(node)
+                except exception.ZsbmError as exc:
+                    # What is wrong, ironic's own loop says.
+                    LOG.debug('Node %s: %s', node.uuid, exc)
+                    self._bmcs.pop(node.uuid, None)
 
     @periodics.periodic(spacing=OTHERS_S, enabled=_is_watching)
     def _watch_others(self, manager: Any, context: Any) -> None:
@@ -185,19 +233,6 @@ class PowerWatchMixin:
                 del self._news[uuid]
             _sync(manager, context, uuid)
         return news
-
-
-def _reachable(
-    nodes: Iterable[_Node],
-) -> dict[str, bmc_credentials.Credentials]:
-    """Return whose BMC is known; what is wrong, ironic's own loop says."""
-    found = {}
-    for node in nodes:
-        try:
-            found[node.uuid] = access.decided(node)
-        except exception.ZsbmError as exc:
-            LOG.debug('Node %s: %s', node.uuid, exc)
-    return found
 
 
 def _sync(manager: Any, context: Any, uuid: str) -> None:

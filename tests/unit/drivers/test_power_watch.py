@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which answers make the conductor look at a node."""
 
+import datetime
+
 import fixtures
 from ironic.common import states
+from oslo_utils import timeutils
 from oslotest import base as test_base
 
 from zsbm_ironic.bmc import base
@@ -11,9 +14,9 @@ from zsbm_ironic.drivers import metrics, power_watch
 On, Off = base.PowerState.ON, base.PowerState.OFF
 
 
-def node(uuid):
+def node(uuid, updated_at=None):
     return power_watch._Node(
-        uuid, 'zsbm', '', {}, {}, 'zsbm', states.POWER_OFF, 'active'
+        uuid, 'zsbm', '', updated_at, 'zsbm', states.POWER_OFF, 'active'
     )
 
 
@@ -66,6 +69,86 @@ class TakeTest(test_base.BaseTestCase):
         self.take(('a', On))
         self.take(('a', On))
         self.assertEqual([], self.synced)
+
+
+class Manager:
+    """Has nodes with BMCs; counts those that are read."""
+
+    def __init__(self, *uuids):
+        self.info = {
+            uuid: {
+                'bmc_address': '192.0.2.1',
+                'bmc_username': 'u',
+                'bmc_password': 'p',
+                'bmc_protocol': 'ipmi',
+            }
+            for uuid in uuids
+        }
+        self.read = []
+
+    def iter_nodes(self, fields, filters):
+        for uuid in filters['uuid_in']:
+            self.read.append(uuid)
+            if uuid in self.info:
+                yield uuid, 'zsbm', '', self.info[uuid], {}
+
+
+class FindTest(test_base.BaseTestCase):
+    def setUp(self):
+        super().setUp()
+        self.manager = Manager('a', 'b')
+        self.watch = power_watch.PowerWatchMixin()
+        self.nodes(a=3600, b=3600)
+
+    def nodes(self, **ages):
+        self.watch._nodes = {
+            uuid: node(
+                uuid,
+                timeutils.utcnow() - datetime.timedelta(seconds=age),
+            )
+            for uuid, age in ages.items()
+        }
+
+    def find(self):
+        self.manager.read.clear()
+        self.watch._find_bmcs(self.manager)
+        return sorted(self.manager.read)
+
+    def test_what_stays_as_it_is_is_read_once(self):
+        self.assertEqual(['a', 'b'], self.find())
+        self.assertEqual({'a', 'b'}, self.watch._bmcs.keys())
+        self.assertEqual([], self.find())
+
+    def test_what_has_changed_is_read_again(self):
+        self.find()
+        self.manager.info['a']['bmc_address'] = '192.0.2.2'
+        self.nodes(a=5, b=3600)
+        # Another change in the same second has the same time.
+        for _ in range(2):
+            self.assertEqual(['a'], self.find())
+        self.assertEqual('192.0.2.2', self.watch._bmcs['a'].address)
+
+    def test_a_node_that_was_never_changed(self):
+        self.watch._nodes = {'a': node('a')}
+        self.find()
+        self.assertEqual(['a'], self.find())
+
+    def test_what_is_wrong_is_left_out_until_it_is_mended(self):
+        password = self.manager.info['a'].pop('bmc_password')
+        self.find()
+        self.assertEqual({'b'}, self.watch._bmcs.keys())
+        self.manager.info['a']['bmc_password'] = password
+        self.nodes(a=1, b=3600)
+        self.find()
+        self.assertEqual({'a', 'b'}, self.watch._bmcs.keys())
+
+    def test_who_left_is_forgotten(self):
+        self.find()
+        self.nodes(b=3600)
+        self.find()
+        self.assertEqual({'b'}, self.watch._bmcs.keys())
+        self.nodes(a=3600, b=3600)
+        self.assertEqual(['a'], self.find())
 
 
 class FactsTest(test_base.BaseTestCase):
