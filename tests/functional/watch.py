@@ -50,11 +50,13 @@ def rules(folder, limits=(), keep='60s', silent=None):
     :param silent: after how long a conductor is; None: as shipped, since its
         restart takes what it takes.
     """
+    changed = 0
     for path in sorted(SHIPPED.glob('*.yml')):
         document = yaml.safe_load(path.read_text())
         for group in document['groups']:
             for rule in group['rules']:
                 for old, new in limits:
+                    changed += old in rule['expr']
                     rule['expr'] = rule['expr'].replace(old, new)
                 if 'keep_firing_for' in rule and keep:
                     rule['keep_firing_for'] = keep
@@ -63,6 +65,8 @@ def rules(folder, limits=(), keep='60s', silent=None):
                 elif 'for' in rule:
                     rule['for'] = faster(rule['for'])
         (folder / path.name).write_text(yaml.safe_dump(document))
+    if changed < len(limits):
+        raise ValueError(f'{limits}: not in the rules')
 
 
 class _Daemon(fixtures.Fixture):
