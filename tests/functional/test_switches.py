@@ -116,24 +116,6 @@ class TestOpenVSwitch(testtools.TestCase):
             base.PortState('eth99', exists=False), self.port('eth99')
         )
 
-    def test_ports_of_a_vlan(self):
-        self.assertEqual((switch_bench.PORT,), self.switch.ports_of_vlan(201))
-        self.assertEqual((), self.switch.ports_of_vlan(777))
-        self.bench.switch.vsctl(
-            *('set', 'port', switch_bench.OTHER_PORT, 'trunks=201,202'),
-            'vlan_mode=trunk',
-        )
-        self.addCleanup(
-            self.bench.switch.vsctl,
-            *('clear', 'port', switch_bench.OTHER_PORT, 'trunks'),
-            *('--', 'set', 'port', switch_bench.OTHER_PORT),
-            'vlan_mode=access',
-        )
-        self.assertEqual(
-            {switch_bench.PORT, switch_bench.OTHER_PORT},
-            set(self.switch.ports_of_vlan(201)),
-        )
-
     def test_mac_is_heard_on_its_port(self):
         self.set_port('tag=202')
         self.bench.talk()
@@ -282,7 +264,6 @@ class TestFaults(testtools.TestCase):
             known_hosts=None,
             disabled_algorithms={},
             mac=None,
-            physical_networks=(),
             ovs_bridge=None,
         )
 

@@ -27,6 +27,7 @@ from zsbm_ironic.network import (
     wiring,
 )
 from zsbm_ironic.network.checked import Purpose, Task
+from zsbm_ironic.network.switches import base
 
 
 class ZsbmVlanNetwork(checked.Checked, ironic_networking.IronicNetworking):
@@ -97,6 +98,10 @@ class ZsbmVlanNetwork(checked.Checked, ironic_networking.IronicNetworking):
     ) -> list[readback.Expected]:
         """Return what was set: ironic-networking has answered when it is."""
         del vif
+        return self.present(task, purpose)
+
+    def present(self, task: Task, purpose: Purpose) -> list[readback.Expected]:
+        """Return what switches should have of the VLAN a node is in."""
         return [
             readback.Expected(one.nic, one.network, one.tagged)
             for one in self._wanted(task, frozenset({purpose}))
@@ -148,5 +153,5 @@ def _allowed() -> frozenset[int] | None:
 
 def _asked(nic: wiring.Nic, number: str) -> vlans.Wanted:
     # A word that is no number is no VLAN either.
-    vlan = int(number) if number.isdigit() else 0
+    vlan = base.vlan_or_none(number) or 0
     return vlans.Wanted(Purpose.TENANT, nic, '--network', vlan)

@@ -91,8 +91,9 @@ def _named(one: Wanted) -> Iterator[Finding]:
 
 
 def _vlans(one: Wanted, allowed: frozenset[int] | None) -> Iterator[Finding]:
-    numbers = sorted(one.tagged | ({one.vlan} if one.vlan else frozenset()))
-    bad = [number for number in numbers if number not in plan.VLANS]
+    native = frozenset() if one.vlan is None else frozenset({one.vlan})
+    numbers = sorted(one.tagged | native)
+    bad = [number for number in numbers if number not in wiring.VLANS]
     barred = [
         number
         for number in numbers

@@ -10,6 +10,8 @@ import enum
 from collections.abc import Mapping
 from typing import Any
 
+# IEEE 802.1Q table 9-2: 0 is "no VLAN", 4095 is reserved.
+VLANS = range(1, 4095)
 # Network types of Neutron that end at a VLAN tag of a switch port, and those
 # that have to be led into one.
 AT_THE_PORT = frozenset({'flat', 'vlan'})
@@ -56,6 +58,20 @@ class Nic:
         """The end of the cable, for a person."""
         return f'port {self.port_id} of switch {self.switch}'
 
+    def is_at_switch_of(self, other: 'Nic') -> bool:
+        """Whether both cables end at one switch, whatever it is called."""
+        if self.switch_id and other.switch_id:
+            return self.switch_id.lower() == other.switch_id.lower()
+        return bool(self.switch) and self.switch == other.switch
+
+    def is_at_place_of(self, other: 'Nic') -> bool:
+        """Whether both cables are said to end at one port of a switch."""
+        return (
+            self.wired
+            and self.port_id == other.port_id
+            and self.is_at_switch_of(other)
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class Segment:
@@ -89,6 +105,8 @@ class Network:
     :ivar mtu: bytes; None: Neutron does not say.
     :ivar leases: whether Neutron's own DHCP serves a subnet of it.
     :ivar subnets: how many it has.
+    :ivar tells_all: whether `segments` has those that were made for servers
+        alone.
     """
 
     id: str
@@ -97,6 +115,7 @@ class Network:
     mtu: int | None = None
     leases: bool = False
     subnets: int = 0
+    tells_all: bool = True
 
     @property
     def kinds(self) -> frozenset[str]:

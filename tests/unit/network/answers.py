@@ -116,9 +116,6 @@ IOS = {
     'show spanning-tree interface Gi1/0/48 detail': SPANNING_TREE.format(
         port='GigabitEthernet1/0/48', edge=''
     ),
-    'show interfaces switchport': _IOS_ACCESS.format(mode='static access')
-    + _IOS_ROUTED
-    + _IOS_TRUNK,
     'show mac address-table address 5254.0000.0007': _IOS_MAC
     + ' 201    5254.0000.0007    DYNAMIC     Gi1/0/7\n'
     + 'Total Mac Addresses for this criterion: 1\n',
@@ -214,8 +211,6 @@ NXOS = {
     'show spanning-tree interface Ethernet1/48 detail': SPANNING_TREE.format(
         port='Ethernet1/48', edge=''
     ),
-    'show interface switchport': _NXOS_ACCESS
-    + _NXOS_TRUNK.format(allowed=_NXOS_ALLOWED),
     'show mac address-table address 5254.0000.0007': _NXOS_MAC
     + '*  201     5254.0000.0007   dynamic  40         F      F    Eth1/7\n',
     'show mac address-table address 5254.0000.0099': _NXOS_MAC,
@@ -281,14 +276,6 @@ EOS = {
     ),
     'show spanning-tree interface Ethernet48 detail': SPANNING_TREE.format(
         port='Ethernet48', edge=''
-    ),
-    'show interfaces switchport | json': _json(
-        {
-            'switchports': {
-                **_EOS_ACCESS['switchports'],
-                **_EOS_TRUNK['switchports'],
-            }
-        }
     ),
     'show mac address-table address 5254.0000.0007 | json': _json(
         {

@@ -82,7 +82,6 @@ class RecordedSwitch(fixtures.Fixture):
                 'known_hosts': None,
                 'disabled_algorithms': {},
                 'mac': None,
-                'physical_networks': (),
                 'ovs_bridge': None,
                 **options,
             }

@@ -55,7 +55,6 @@ class TestSettings(testtools.TestCase):
         self.assertEqual('192.0.2.33:22', leaf.place)
         self.assertEqual('pass word', leaf.password)
         self.assertEqual('52:54:00:aa:00:03', leaf.mac)
-        self.assertEqual(('physnet1', 'physnet2'), leaf.physical_networks)
         self.assertEqual(
             {'kex': ['diffie-hellman-group1-sha1'], 'keys': ['ssh-rsa']},
             leaf.disabled_algorithms,

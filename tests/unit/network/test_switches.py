@@ -12,7 +12,7 @@ import testtools
 
 from tests.unit.network import answers, recorded_switch
 from zsbm_ironic.network import exception
-from zsbm_ironic.network.switches import base, login, platforms
+from zsbm_ironic.network.switches import base, cisco, login, platforms
 
 TIMEOUT_S = 10
 MAC = '52:54:00:00:00:07'
@@ -92,19 +92,9 @@ class _Kind:
         )
         self.assertEqual((), self.switch.where_is('52:54:00:00:00:99'))
 
-    def test_ports_of_a_vlan(self):
-        for vlan, numbers in ((201, (7, 48)), (100, (48,)), (300, ())):
-            found = self.switch.ports_of_vlan(vlan)
-            self.assertEqual(len(numbers), len(found))
-            for number, name in zip(numbers, found, strict=True):
-                self.assertTrue(
-                    self.switch.same_port(name, self.port.format(number))
-                )
-
     def test_nothing_but_questions_is_sent(self):
         self.state(48)
         self.switch.where_is(MAC)
-        self.switch.ports_of_vlan(201)
         for command in self.recorded.asked:
             self.assertRegex(command, '^(show|terminal) ')
 
@@ -192,6 +182,15 @@ class TestHostile(testtools.TestCase):
         for number in range(len(given)):
             self.unclear(ios, f'Gi1/0/{number}')
             self.unclear(eos, f'Et{number}')
+
+    def test_two_ports_where_one_was_asked_for(self):
+        text = (
+            answers.IOS['show interfaces Gi1/0/7 switchport']
+            + answers.IOS['show interfaces Gi1/0/48 switchport']
+        )
+        self.assertRaises(
+            ValueError, cisco.read_vlans, cisco.Ios.SWITCHPORT, text
+        )
 
     def test_error_of_the_switch(self):
         said = self.unclear(
@@ -309,13 +308,6 @@ class TestValues(testtools.TestCase):
         for name in ('-x', 'a b', 'a\n', "a'", 'a|b', 'a&', '`a`', 'ä', 7):
             self.assertRaises(
                 exception.SwitchQuestionInvalid, base.port_name, name
-            )
-
-    def test_vlan(self):
-        self.assertEqual(4094, base.vlan_id(4094))
-        for value in (0, 4095, -1, True, '201', None):
-            self.assertRaises(
-                exception.SwitchQuestionInvalid, base.vlan_id, value
             )
 
     def test_list_of_vlans(self):

@@ -6,7 +6,7 @@ import dataclasses
 from oslotest import base
 
 from tests.unit.network.test_plan import NIC
-from zsbm_ironic.network import vlans
+from zsbm_ironic.network import vlan, vlans
 from zsbm_ironic.network.finding import State
 from zsbm_ironic.network.wiring import Purpose
 
@@ -40,10 +40,20 @@ class VlansTest(base.BaseTestCase):
             self.assertIs(State.UNKNOWN, found.state)
 
     def test_no_vlan_of_this_number(self):
-        for number in (0, 4095):
-            found = self.judged(vlan=number, tagged=frozenset({number}))
+        for changes in (
+            {'vlan': 0},
+            {'vlan': 4095},
+            {'vlan': 100, 'tagged': frozenset({0})},
+        ):
+            found = self.judged(**changes)
             self.assertEqual('vlan-range', found.check)
             self.assertIs(State.WRONG, found.state)
+
+    def test_word_that_is_asked_for_and_is_no_vlan(self):
+        for word in ('0', 'foo', '', '-1', '²', '٣'):
+            found = vlan._asked(NIC, word)
+            self.assertEqual(0, found.vlan, word)
+        self.assertEqual(211, vlan._asked(NIC, '211').vlan)
 
     def test_not_allowed(self):
         found = self.judged(allowed=frozenset({200}))

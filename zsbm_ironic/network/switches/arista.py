@@ -30,19 +30,19 @@ class Eos(session.LoggedIn):
         )
         if not link.exists:
             return link
-        # A port that is routed is not in the list.
-        for vlans in self._session.ask(
+        vlans = self._session.ask(
             f'port {wanted}',
             f'show interfaces {wanted} switchport | json',
             read_vlans,
-        ):
-            return dataclasses.replace(
-                link,
-                vlan=vlans.vlan,
-                tagged=vlans.tagged,
-                deaf_s=self._deaf_s(wanted),
-            )
-        return link
+        )
+        if vlans is None:
+            return link
+        return dataclasses.replace(
+            link,
+            vlan=vlans.vlan,
+            tagged=vlans.tagged,
+            deaf_s=self._deaf_s(wanted),
+        )
 
     def where_is(self, mac: str) -> tuple[base.Heard, ...]:
         """Ask where a MAC address was heard; see `base.Switch`."""
@@ -52,14 +52,6 @@ class Eos(session.LoggedIn):
             f'show mac address-table address {base.dotted(wanted)} | json',
             functools.partial(read_macs, wanted),
         )
-
-    def ports_of_vlan(self, vlan: int) -> tuple[str, ...]:
-        """Ask which ports a VLAN is on; see `base.Switch`."""
-        wanted = base.vlan_id(vlan)
-        ports = self._session.ask(
-            f'VLAN {wanted}', 'show interfaces switchport | json', read_vlans
-        )
-        return tuple(one.port_id for one in ports if one.carries(wanted))
 
     def same_port(self, one: str, other: str) -> bool:
         """`Et7` is `Ethernet7`."""
@@ -99,15 +91,17 @@ def read_link(port_id: str, text: str) -> base.PortState:
     )
 
 
-def read_vlans(text: str) -> list[base.PortState]:
-    """Read the VLANs of ports, one port or all.
+def read_vlans(text: str) -> base.PortState | None:
+    """Read the VLANs of a port; None: it is routed, and has none.
 
-    :raises ValueError: the answer is about no port.
+    :raises ValueError: the answer is about no port, or several.
     """
-    return [
-        _vlans(name, port)
-        for name, port in _answer(text)['switchports'].items()
-    ]
+    ports = _answer(text)['switchports']
+    if len(ports) > 1:
+        raise ValueError('one port was expected')
+    for port_id, port in ports.items():
+        return _vlans(port_id, port)
+    return None
 
 
 def _vlans(port_id: str, port: dict[str, Any]) -> base.PortState:

@@ -3,9 +3,9 @@
 
 Called by the rest of the room, which never sees netmiko. Names of ports and
 MAC addresses come from whoever may edit a port of Ironic, and some switches
-have a shell behind their prompt: `port_name`, `mac_address` and `vlan_id` are
-the only way of a value into a command. Everything is immutable; nothing
-outlives a call.
+have a shell behind their prompt: `port_name` and `mac_address` are the only
+way of a value into a command. Everything is immutable; nothing outlives a
+call.
 """
 
 import dataclasses
@@ -13,15 +13,15 @@ import re
 from typing import Protocol, Self
 
 from zsbm_ironic.network import exception
+from zsbm_ironic.network.wiring import VLANS
 
-# IEEE 802.1Q table 9-2: 0 is "no VLAN", 4095 is reserved.
-VLANS = range(1, 4095)
 # Listening and learning, each for as long (IEEE 802.1D-2004, 17.14).
 STATES, FORWARD_DELAY_S = 2, 15
 _SPANNING_TREE = re.compile(r'^\s*Port \d+ \(.+\) of \S+ is \w+', re.M)
 _EDGE_PORT = re.compile(
     r'^\s*The port (?:type is edge\b|is in the portfast\b.*\bmode\b)', re.M
 )
+_AGGREGATE = re.compile(r'(?:po|port-?channel|bond|lag) ?\d', re.I)
 _PORT = re.compile(r'[A-Za-z0-9][A-Za-z0-9._/:-]{0,62}\Z')
 _MAC = re.compile(
     r'[0-9a-f]{2}([:-]?)(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}\Z'
@@ -102,13 +102,6 @@ class Switch(Protocol):
         """
         ...
 
-    def ports_of_vlan(self, vlan: int) -> tuple[str, ...]:
-        """Ask which ports a VLAN is on, with or without a tag.
-
-        :raises SwitchQuestionInvalid: no VLAN has this number.
-        """
-        ...
-
     def same_port(self, one: str, other: str) -> bool:
         """Whether two names mean the same port of this kind of switch."""
         ...
@@ -151,16 +144,6 @@ def normalised_mac(value: object) -> str | None:
         return None
     digits = re.sub(r'[^0-9a-f]', '', value.lower())
     return ':'.join(digits[at : at + 2] for at in range(0, 12, 2))
-
-
-def vlan_id(value: object) -> int:
-    """Return the number of a VLAN.
-
-    :raises SwitchQuestionInvalid: it is none.
-    """
-    if type(value) is int and value in VLANS:
-        return value
-    raise _invalid('VLAN', value, 'it has to be a number from 1 to 4094')
 
 
 def _invalid(
@@ -241,6 +224,11 @@ def deaf_s(text: str) -> int | None:
     if not _SPANNING_TREE.search(text):
         return None
     return 0 if _EDGE_PORT.search(text) else STATES * FORWARD_DELAY_S
+
+
+def is_aggregate(port_id: str) -> bool:
+    """Whether a name is that of several ports that are one: `Po1`."""
+    return bool(_AGGREGATE.match(port_id))
 
 
 def same_port(one: str, other: str) -> bool:

@@ -26,7 +26,7 @@ class Ios(session.LoggedIn):
 
     :cvar SHOW: what the name of an interface comes after.
     :cvar INTERFACE: template that reads an interface.
-    :cvar SWITCHPORT: template that reads VLANs of interfaces.
+    :cvar SWITCHPORT: template that reads the VLANs of an interface.
     :cvar MAC: template that reads the table of MAC addresses.
     """
 
@@ -46,7 +46,7 @@ class Ios(session.LoggedIn):
         )
         if not link.exists:
             return link
-        (vlans,) = self._session.ask(
+        vlans = self._session.ask(
             f'port {wanted}',
             f'{self.SHOW} {wanted} switchport',
             functools.partial(read_vlans, self.SWITCHPORT),
@@ -66,16 +66,6 @@ class Ios(session.LoggedIn):
             f'show mac address-table address {base.dotted(wanted)}',
             functools.partial(read_macs, self.MAC, wanted),
         )
-
-    def ports_of_vlan(self, vlan: int) -> tuple[str, ...]:
-        """Ask which ports a VLAN is on; see `base.Switch`."""
-        wanted = base.vlan_id(vlan)
-        ports = self._session.ask(
-            f'VLAN {wanted}',
-            f'{self.SHOW} switchport',
-            functools.partial(read_vlans, self.SWITCHPORT),
-        )
-        return tuple(one.port_id for one in ports if one.carries(wanted))
 
     def same_port(self, one: str, other: str) -> bool:
         """`Gi1/0/7` is `GigabitEthernet1/0/7`."""
@@ -130,18 +120,15 @@ def read_link(template: str, port_id: str, text: str) -> base.PortState:
     )
 
 
-def read_vlans(template: str, text: str) -> list[base.PortState]:
-    """Read the VLANs of ports, one port or all.
+def read_vlans(template: str, text: str) -> base.PortState:
+    """Read the VLANs of a port.
 
-    :raises ValueError: the answer is about no port.
+    :raises ValueError: the answer is about no port, or several.
     """
     rows = _rows(template, text)
-    if not rows:
-        raise ValueError('the VLANs of a port were expected')
-    return [_vlans(row) for row in rows]
-
-
-def _vlans(row: Row) -> base.PortState:
+    if len(rows) != 1:
+        raise ValueError('the VLANs of one port were expected')
+    (row,) = rows
     port_id = str(row['INTERFACE'])
     if row['SWITCHPORT'].lower() != 'enabled':
         return base.PortState(port_id, exists=True)

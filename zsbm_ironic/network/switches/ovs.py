@@ -103,9 +103,11 @@ class Ovs(session.LoggedIn):
     def port_state(self, port_id: str) -> base.PortState:
         """Ask for one port; see `base.Switch`."""
         wanted = base.port_name(port_id)
-        for port in self._ports(f'port {wanted}'):
-            if port.name == wanted:
-                return port.state()
+        for name, ports in self._bridges(f'port {wanted}').items():
+            for port in ports:
+                # A bridge is not one of its own ports.
+                if port.name == wanted != name:
+                    return port.state()
         return base.PortState(wanted, exists=False)
 
     def where_is(self, mac: str) -> tuple[base.Heard, ...]:
@@ -130,30 +132,12 @@ class Ovs(session.LoggedIn):
                     found.append(base.Heard(port, vlan, age_s))
         return tuple(sorted(found, key=lambda one: one.age_s or 0))
 
-    def ports_of_vlan(self, vlan: int) -> tuple[str, ...]:
-        """Ask which ports a VLAN is on; see `base.Switch`."""
-        wanted = base.vlan_id(vlan)
-        return tuple(
-            port.name
-            for port in self._ports(f'VLAN {wanted}')
-            if port.state().carries(wanted)
-        )
-
     def same_port(self, one: str, other: str) -> bool:
         """Names of Linux have one form only."""
         return one == other
 
     def _bridges(self, question: str) -> Bridges:
         return self._session.ask(question, DATABASE, read_database)
-
-    def _ports(self, question: str) -> list[Port]:
-        """Return the ports of all bridges, without the bridges themselves."""
-        return [
-            port
-            for name, ports in self._bridges(question).items()
-            for port in ports
-            if port.name != name
-        ]
 
 
 def read_database(text: str) -> Bridges:

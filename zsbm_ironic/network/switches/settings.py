@@ -35,7 +35,6 @@ class SwitchSettings:
     :ivar known_hosts: file with its host key (`alt_key_file`); None: unset.
     :ivar disabled_algorithms: of SSH, as paramiko takes them.
     :ivar mac: its switch_id, normalised; None: unset.
-    :ivar physical_networks: of Neutron that it belongs to; (): all.
     :ivar ovs_bridge: of an Open vSwitch; None: unset.
     :ivar allowed_vlans: that Neutron may use there; None: all.
     :ivar allowed_ports: that Neutron may change there; None: all.
@@ -55,7 +54,6 @@ class SwitchSettings:
     known_hosts: str | None
     disabled_algorithms: Mapping[str, list[str]]
     mac: str | None
-    physical_networks: tuple[str, ...]
     ovs_bridge: str | None
     allowed_vlans: frozenset[str] | None = None
     allowed_ports: frozenset[str] | None = None
@@ -199,7 +197,6 @@ class _Section:
             known_hosts=self._file_of('alt_key_file'),
             disabled_algorithms=self._disabled_algorithms(),
             mac=base.normalised_mac(self._options.get('ngs_mac_address')),
-            physical_networks=tuple(self._list('ngs_physical_networks')),
             ovs_bridge=self._options.get('ngs_ovs_bridge') or None,
             allowed_vlans=self._allowed('ngs_allowed_vlans'),
             allowed_ports=self._allowed('ngs_allowed_ports'),
