@@ -7,13 +7,11 @@ fail by it, or would work by chance.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from zsbm_ironic.network import wiring
 from zsbm_ironic.network.finding import Finding, Means, State
 
-# IEEE 802.1Q: 0 and 4095 are not for use.
-VLANS = range(1, 4095)
 # As Neutron calls a port that no host has.
 BAREMETAL = 'baremetal'
 # Networks that a server boots its ramdisk in.
@@ -24,13 +22,35 @@ RAMDISK = frozenset(wiring.Purpose) - {wiring.Purpose.TENANT}
 class Entry:
     """A network that a node is to be in.
 
-    :ivar asked: what it was looked up by.
+    :ivar asked: what it was looked up by; empty: nobody says which it is.
     :ivar network: None: it is not there, or more than one has its name.
+    :ivar cables: MAC addresses of the ports that it is given to; empty: none
+        was chosen yet.
     """
 
     purpose: wiring.Purpose
     asked: str
     network: wiring.Network | None
+    cables: frozenset[str] = frozenset()
+
+    def ports(self, nics: Sequence[wiring.Nic]) -> list[wiring.Nic]:
+        """Return the ports of a node that enter it.
+
+        A ramdisk's network is entered by each that boots. Among those that a
+        user's network may be given to upstream takes one whose physical
+        network has it, and rather one that boots.
+
+        :returns: empty: none fits.
+        """
+        if self.cables:
+            return [nic for nic in nics if nic.address in self.cables]
+        if self.purpose in RAMDISK or self.network is None:
+            return _booting(nics)
+        wanted = self.network.physical_networks
+        named = [nic for nic in nics if nic.physical_network in wanted]
+        if named or not wanted:
+            return _booting(named or nics)
+        return _booting(nic for nic in nics if not nic.physical_network)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,14 +158,16 @@ def _links(situation: Situation) -> Iterator[Finding]:
         )
 
 
+def _booting(nics: Iterable[wiring.Nic]) -> list[wiring.Nic]:
+    """Return those that boot; all where none does."""
+    found = list(nics)
+    return [nic for nic in found if nic.boots] or found
+
+
 def _shared_places(situation: Situation) -> Iterator[Finding]:
-    taken: dict[tuple[str, str], list[wiring.Nic]] = {}
-    for nic in (*situation.nics, *situation.others):
-        if nic.wired:
-            taken.setdefault((nic.switch, nic.port_id), []).append(nic)
     for nic in situation.nics:
-        for other in taken.get((nic.switch, nic.port_id), ()):
-            if other.uuid == nic.uuid:
+        for other in (*situation.nics, *situation.others):
+            if other.uuid == nic.uuid or not nic.is_at_place_of(other):
                 continue
             yield _wrong(
                 'port-of-another-node',
@@ -197,8 +219,11 @@ def _bonds(situation: Situation) -> Iterator[Finding]:
 
 
 def _trunks(situation: Situation) -> Iterator[Finding]:
-    physical = {nic.physical_network for nic in situation.nics if nic.boots}
+    parents = {entry.asked: entry for entry in situation.entries}
     for one in situation.subports:
+        entry = parents.get(one.parent)
+        nics = entry.ports(situation.nics) if entry else situation.nics
+        physical = {nic.physical_network for nic in nics}
         wanted = next(
             filter(None, map(one.network.vlan_on, sorted(physical))), None
         )
@@ -265,6 +290,15 @@ def _agents(situation: Situation) -> Iterator[Finding]:
 
 def _network(situation: Situation, entry: Entry) -> Iterator[Finding]:
     network = entry.network
+    if not entry.asked:
+        yield _wrong(
+            'network',
+            f'{entry.purpose}_network',
+            'is not set',
+            f'Set [neutron]{entry.purpose}_network in ironic.conf, or '
+            f'driver_info {entry.purpose}_network of the node.',
+        )
+        return
     if network is None:
         yield _wrong(
             'network',
@@ -288,20 +322,19 @@ def _network(situation: Situation, entry: Entry) -> Iterator[Finding]:
     yield _ok(
         'network', network.name, f'{entry.purpose}, {_described(network)}'
     )
-    yield from _physical(situation, network)
+    yield from _physical(situation, entry, network)
     yield from _vlans(situation, network)
     if network.is_overlay:
-        yield from _chassis(situation, network)
+        yield from _chassis(situation, entry, network)
     if entry.purpose in RAMDISK:
         yield from _leases(situation, network)
 
 
 def _physical(
-    situation: Situation, network: wiring.Network
+    situation: Situation, entry: Entry, network: wiring.Network
 ) -> Iterator[Finding]:
-    found = [nic for nic in situation.nics if nic.boots] or situation.nics
     wanted = network.physical_networks
-    for nic in found:
+    for nic in entry.ports(situation.nics) or _booting(situation.nics):
         if network.is_overlay and not nic.physical_network:
             yield Finding(
                 'physical-network',
@@ -334,7 +367,7 @@ def _vlans(situation: Situation, network: wiring.Network) -> Iterator[Finding]:
     for segment in network.segments:
         if segment.kind != 'vlan' or segment.number is None:
             continue
-        if segment.number not in VLANS:
+        if segment.number not in wiring.VLANS:
             yield _wrong(
                 'vlan-range',
                 network.name,
@@ -371,20 +404,36 @@ def _ranges(ranges: Iterable[wiring.VlanRange], physical: str) -> str:
 
 
 def _chassis(
-    situation: Situation, network: wiring.Network
+    situation: Situation, entry: Entry, network: wiring.Network
 ) -> Iterator[Finding]:
     """Tell hosts that would lose an overlay once a server is in it.
 
     With the first server OVN leads the whole network over a VLAN of the
     physical network; a host that has no bridge to that one is cut off.
     """
+    hosts = [
+        agent
+        for agent in situation.agents
+        if agent.kind in wiring.CHASSIS_AGENTS
+    ]
     wanted = {
-        nic.physical_network for nic in situation.nics if nic.physical_network
+        nic.physical_network
+        for nic in entry.ports(situation.nics)
+        if nic.physical_network
     }
+    if hosts and not wanted:
+        yield Finding(
+            'chassis-mapping',
+            State.UNKNOWN,
+            Means.PLAN,
+            network.name,
+            'no port that enters it says a physical network, so nobody knows '
+            'which bridge a host needs',
+            'openstack baremetal port set PORT --physical-network NAME.',
+        )
+        return
     inside = situation.chassis_of.get(network.id, frozenset())
-    for agent in situation.agents:
-        if agent.kind not in wiring.CHASSIS_AGENTS:
-            continue
+    for agent in hosts:
         missing = sorted(wanted - agent.mappings)
         if not missing:
             yield _ok(

@@ -118,6 +118,24 @@ class PlanTest(base.BaseTestCase):
         found = self.only('port-of-another-node', others=(other,))
         self.assertIn('web-4', found.detail)
 
+    def test_one_switch_by_two_names(self):
+        other = dataclasses.replace(
+            NIC,
+            uuid='other',
+            node='web-4',
+            switch='leaf-1',
+            switch_id=NIC.switch_id.upper(),
+        )
+        self.only('port-of-another-node', others=(other,))
+
+    def test_two_switches_of_one_name(self):
+        other = dataclasses.replace(
+            NIC, uuid='other', switch_id='52:54:00:5a:ff:02'
+        )
+        self.assertEqual({}, self.told(others=(other,)))
+        by_name = dataclasses.replace(other, switch_id='')
+        self.only('port-of-another-node', others=(by_name,))
+
     def test_two_ports_of_a_node_at_one_place(self):
         second = dataclasses.replace(NIC, address='other', uuid='other')
         found = self.told(nics=(NIC, second))
@@ -162,6 +180,56 @@ class PlanTest(base.BaseTestCase):
             **self.nic(physical_network=''),
         )
 
+    OUTSIDE = dataclasses.replace(
+        TENANT, segments=(wiring.Segment('vlan', 'physnet2', 300),)
+    )
+    SPARE = dataclasses.replace(
+        NIC,
+        address='52:54:00:00:00:02',
+        uuid='spare',
+        port_id='swp2',
+        physical_network='physnet2',
+        boots=False,
+    )
+
+    def test_network_of_a_user_may_be_at_a_port_that_does_not_boot(self):
+        nics = (NIC, self.SPARE)
+        self.assertEqual({}, self.told(nics=nics, entries=entry(self.OUTSIDE)))
+        found = self.told(
+            nics=nics, entries=entry(self.OUTSIDE, Purpose.CLEANING)
+        )
+        self.assertIn('physical-network', found)
+
+    def test_the_port_that_a_network_was_given_to_counts(self):
+        def given(nic):
+            return {
+                'nics': (NIC, self.SPARE),
+                'entries': (
+                    plan.Entry(
+                        Purpose.TENANT,
+                        'vif',
+                        self.OUTSIDE,
+                        frozenset({nic.address}),
+                    ),
+                ),
+            }
+
+        self.assertEqual({}, self.told(**given(self.SPARE)))
+        found = self.only('physical-network', **given(NIC))
+        self.assertEqual(NIC.address, found.about)
+
+    def test_ports_that_upstream_would_choose_among(self):
+        bare = dataclasses.replace(self.SPARE, physical_network='')
+        (outside,) = entry(self.OUTSIDE)
+        for nics, found in (
+            ((NIC, self.SPARE, bare), [self.SPARE]),
+            ((NIC, bare), [bare]),
+            ((NIC,), []),
+        ):
+            self.assertEqual(found, outside.ports(nics))
+        (anywhere,) = entry(OVERLAY)
+        self.assertEqual([NIC], anywhere.ports((self.SPARE, NIC)))
+
     def test_vlan_that_is_none(self):
         wide = dataclasses.replace(
             TENANT, segments=(wiring.Segment('vlan', 'physnet1', 4095),)
@@ -190,6 +258,26 @@ class PlanTest(base.BaseTestCase):
             entries=entry(OVERLAY),
             agents=(chassis('vm-1'),),
         )
+
+    def test_chassis_need_no_bridge_to_where_the_overlay_is_not(self):
+        changes = {
+            'nics': (NIC, self.SPARE),
+            'entries': entry(OVERLAY),
+            'agents': (chassis('vm-1', 'physnet1'),),
+            'chassis_of': {OVERLAY.id: frozenset({'vm-1'})},
+        }
+        self.assertEqual({}, self.told(**changes))
+        self.assertIn('chassis-mapping', self.told(State.OK, **changes))
+
+    def test_chassis_of_an_overlay_that_is_led_nobody_knows_where(self):
+        changes = {
+            'entries': entry(OVERLAY),
+            'agents': (chassis('vm-1', 'physnet1'),),
+            **self.nic(physical_network=''),
+        }
+        self.assertNotIn('chassis-mapping', self.told(State.OK, **changes))
+        found = self.told(State.UNKNOWN, **changes)['chassis-mapping']
+        self.assertEqual(OVERLAY.name, found.about)
 
     def test_two_dhcp_servers(self):
         both = dataclasses.replace(PROVISIONING, leases=True)
@@ -261,6 +349,22 @@ class BondAndTrunkTest(PlanTest):
 
     def test_trunk_to_an_overlay(self):
         self.only('trunk-vlan', **self.trunk(7, OVERLAY))
+
+    def test_trunk_at_a_port_that_does_not_boot(self):
+        spare, network = self.SPARE, self.OUTSIDE
+        parent = plan.Entry(
+            Purpose.TENANT, 'vif', network, frozenset({spare.address})
+        )
+        both = dataclasses.replace(
+            network, segments=(*TENANT.segments, *network.segments)
+        )
+        found = self.told(
+            State.OK,
+            nics=(NIC, spare),
+            entries=(parent,),
+            **self.trunk(300, both),
+        )
+        self.assertIn('trunk-vlan', found)
 
     def test_subport_that_ovn_looks_for_on_a_host(self):
         found = self.only(
