@@ -8,12 +8,15 @@ where a cable ends.
 
 import binascii
 import dataclasses
+import shlex
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from zsbm_ironic.network import wiring
 from zsbm_ironic.network.finding import Finding, Means, State
+from zsbm_ironic.network.switches import base
+from zsbm_ironic.ramdisk import version
 
 # Types of IEEE 802.1AB-2016, table 8-1, and subtypes: 8-2, 8-3.
 _CHASSIS, _PORT, _DESCRIPTION, _SYSTEM, _OWN = 1, 2, 4, 5, 127
@@ -22,8 +25,10 @@ _CHASSIS_MAC, _PORT_MAC = 4, 3
 # size (IEEE 802.3-2018, 79.3.4).
 _VLAN = bytes.fromhex('0080c201')
 _FRAME = bytes.fromhex('00120f04')
-# Header, VLAN tag and check sequence, which a maximum frame size has in it.
+# Header, VLAN tag and check sequence of a frame.
 _AROUND = 22
+# Of a text of LLDP (IEEE 802.1AB-2016, 8.5).
+_TEXT = 255
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,26 +38,28 @@ class Neighbour:
     :ivar switch_id: MAC address, or another chassis id.
     :ivar port_ids: by which it calls the port: its id and its description.
     :ivar vlan: of frames without a tag; None: it does not say.
-    :ivar mtu: bytes; None: it does not say.
+    :ivar frame: maximum frame size, bytes; None: it does not say. Some count
+        the header and the check sequence, some do not.
     """
 
     switch_id: str = ''
     system: str = ''
     port_ids: tuple[str, ...] = ()
     vlan: int | None = None
-    mtu: int | None = None
+    frame: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
     """A NIC as the ramdisk sees it.
 
+    :ivar carrier: None: it is not known, as where the BMC told of it.
     :ivar neighbour: None: no LLDP was heard.
     """
 
     name: str
     address: str
-    carrier: bool
+    carrier: bool | None
     neighbour: Neighbour | None = None
 
 
@@ -82,9 +89,9 @@ def read(told: Any) -> Told:
     return Told(
         tuple(
             Seen(
-                str(one.get('name')),
+                base.printable(str(one.get('name')), 40),
                 str(one['mac_address']).lower(),
-                bool(one.get('has_carrier')),
+                _truth(one.get('has_carrier')),
                 neighbour(_listed(one.get('lldp'))),
             )
             for one in _listed(told.get('interfaces'))
@@ -93,6 +100,38 @@ def read(told: Any) -> Told:
         _bytes(told.get('tried')),
         _bytes(told.get('largest')),
     )
+
+
+def inspected(data: Any) -> Told:
+    """Return what a ramdisk, or a BMC, reported at an inspection.
+
+    :param data: `{inventory: {interfaces}, plugin_data: {lldp_raw}}`, as
+        Ironic keeps it.
+    """
+    plugins = _mapping(_mapping(data).get('plugin_data'))
+    heard = _mapping(plugins.get('lldp_raw'))
+    nics = _mapping(_mapping(data).get('inventory')).get('interfaces')
+    return read(
+        {
+            **_mapping(plugins.get(version.NETWORK_KEY)),
+            'interfaces': [
+                {
+                    **one,
+                    'lldp': heard.get(str(one.get('name'))) or one.get('lldp'),
+                }
+                for one in _listed(nics)
+                if isinstance(one, Mapping)
+            ],
+        }
+    )
+
+
+def _mapping(said: Any) -> Mapping[str, Any]:
+    return said if isinstance(said, Mapping) else {}
+
+
+def _truth(said: Any) -> bool | None:
+    return said if isinstance(said, bool) else None
 
 
 def _bytes(said: Any) -> int | None:
@@ -130,7 +169,7 @@ def neighbour(tlvs: Iterable[Any]) -> Neighbour | None:
         _text(values.get(_SYSTEM, b'')),
         tuple(port for port in ports if port),
         _number(own, _VLAN),
-        _number(own, _FRAME, _AROUND),
+        _number(own, _FRAME),
     )
 
 
@@ -141,16 +180,16 @@ def _identifier(value: bytes, mac_subtype: int) -> str:
 
 
 def _text(value: bytes) -> str:
-    text = value.decode('utf-8', 'replace').strip('\0 ')
+    text = value[:_TEXT].decode('utf-8', 'replace').strip('\0 ')
     return text if text.isprintable() else ''
 
 
-def _number(own: Iterable[bytes], kind: bytes, less: int = 0) -> int | None:
+def _number(own: Iterable[bytes], kind: bytes) -> int | None:
     """Return two bytes that follow; 0 is for none."""
     for value in own:
         if value.startswith(kind) and len(value) >= len(kind) + 2:
             (found,) = struct.unpack_from('!H', value, len(kind))
-            return found - less if found else None
+            return found or None
     return None
 
 
@@ -168,32 +207,41 @@ def judge(
     """
     found = {one.address: one for one in told.nics}
     known = {nic.address: nic for nic in nics}
-    findings = [
-        one
-        for nic in (known.values() if found else ())
-        for one in _nic(nic, found.get(nic.address), known, network)
-    ]
+    # A BMC may tell of some only, and of no link.
+    looked = any(one.carrier is not None for one in told.nics)
+    findings: list[Finding] = []
+    for nic in known.values() if found else ():
+        seen = found.get(nic.address)
+        findings += (
+            [_absent(nic, looked=looked)]
+            if seen is None
+            else _nic(nic, seen, known, network)
+        )
     if network:
         findings += _packets(network, told)
     return findings
 
 
+def _absent(nic: wiring.Nic, *, looked: bool) -> Finding:
+    return Finding(
+        'not-of-this-server',
+        State.WRONG if looked else State.UNKNOWN,
+        Means.RAMDISK,
+        nic.address,
+        'the server has no NIC with this address'
+        if looked
+        else 'the BMC tells of no NIC with this address',
+        f'openstack baremetal port delete {nic.uuid}, or correct its address.',
+    )
+
+
 def _nic(
     nic: wiring.Nic,
-    seen: Seen | None,
+    seen: Seen,
     known: Mapping[str, wiring.Nic],
     network: wiring.Network | None,
 ) -> Iterator[Finding]:
-    if seen is None:
-        yield _wrong(
-            'not-of-this-server',
-            nic.address,
-            'the server has no NIC with this address',
-            f'openstack baremetal port delete {nic.uuid}, or correct its '
-            'address.',
-        )
-        return
-    if not seen.carrier:
+    if seen.carrier is False:
         yield Finding(
             'link',
             State.WRONG if nic.boots else State.UNKNOWN,
@@ -233,8 +281,10 @@ def _place(
             f'is at port {there}, and its local_link_connection does not '
             'say so',
             f'openstack baremetal port set {nic.uuid} '
-            f'--local-link-connection switch_id={said.switch_id} '
-            f'--local-link-connection port_id={said.port_ids[0]}.',
+            '--local-link-connection '
+            f'switch_id={shlex.quote(said.switch_id)} '
+            '--local-link-connection '
+            f'port_id={shlex.quote(said.port_ids[0])}.',
         )
         return
     if _is_at(nic, said):
@@ -262,7 +312,8 @@ def _place(
         'Swap the cables, or the two local_link_connection.'
         if twin
         else 'Plug it in where it belongs, or openstack baremetal port set '
-        f'{nic.uuid} --local-link-connection port_id={said.port_ids[0]}.',
+        f'{nic.uuid} --local-link-connection '
+        f'port_id={shlex.quote(said.port_ids[0])}.',
     )
 
 
@@ -271,11 +322,17 @@ def _is_at(nic: wiring.Nic, said: Neighbour) -> bool:
 
     A name that LLDP does not tell is no contradiction.
     """
-    if not nic.wired or nic.port_id not in said.port_ids:
+    if not nic.wired or not any(
+        base.same_port(nic.port_id, one) for one in said.port_ids
+    ):
         return False
-    if nic.switch_id and said.switch_id:
-        return nic.switch_id.lower() == said.switch_id.lower()
-    return not said.system or nic.switch == said.system
+    mine = base.normalised_mac(nic.switch_id)
+    its = base.normalised_mac(said.switch_id)
+    if mine and its:
+        return mine == its
+    # Some tell it with their domain.
+    names = (said.system, said.system.partition('.')[0], said.switch_id)
+    return not said.system or nic.switch in names
 
 
 def _name(said: Neighbour) -> str:
@@ -296,14 +353,15 @@ def _vlan_and_mtu(
             f'{network.name} is VLAN {wanted}',
             f'See why switch {_name(said)} does not do what Neutron told it.',
         )
-    if network.mtu and said.mtu and said.mtu < network.mtu:
+    # However it is counted (see `Neighbour`), no packet is larger.
+    if network.mtu and said.frame and said.frame < network.mtu:
         yield _wrong(
             'mtu',
             nic.address,
-            f'the switch passes {said.mtu} bytes, {network.name} has an MTU '
-            f'of {network.mtu}',
+            f'the switch passes frames of {said.frame} bytes, {network.name} '
+            f'has an MTU of {network.mtu}',
             'Raise it at the switch, or openstack network set --mtu '
-            f'{said.mtu} {network.id}.',
+            f'{said.frame - _AROUND} {network.id}.',
         )
 
 

@@ -2,6 +2,7 @@
 """What a server saw, held against where its cables are said to end."""
 
 import dataclasses
+import shlex
 import struct
 
 from oslotest import base
@@ -9,6 +10,7 @@ from oslotest import base
 from tests.unit.network import test_plan
 from zsbm_ironic.network import sight, wiring
 from zsbm_ironic.network.finding import State
+from zsbm_ironic.ramdisk import version
 
 NIC = test_plan.NIC
 OTHER = dataclasses.replace(
@@ -73,6 +75,40 @@ class SightTest(base.BaseTestCase):
         self.assertIn('swp9', found.detail)
         self.assertIn('port_id=swp9', found.remedy)
 
+    def test_a_long_and_a_short_name_of_a_port(self):
+        cabled = dataclasses.replace(NIC, port_id='Gi1/0/7')
+        frame = lldp('GigabitEthernet1/0/7')
+        self.assertEqual({}, self.wrong(nic(frame), nics=(cabled,)))
+        frame = lldp('GigabitEthernet1/0/8')
+        self.assertIn('switch-port', self.wrong(nic(frame), nics=(cabled,)))
+
+    def test_switch_that_tells_its_domain(self):
+        cabled = dataclasses.replace(NIC, switch_id='')
+        for system, checks in (
+            ('tor', []),
+            ('tor.dc1.example.org', []),
+            ('tor2.dc1.example.org', ['switch-port']),
+        ):
+            frame = nic(lldp(system=system))
+            found = self.wrong(frame, nics=(cabled,))
+            self.assertEqual(checks, list(found), system)
+
+    def test_switch_that_says_no_mac(self):
+        frame = [(1, '0774' + b'or'.hex()), (2, '05' + b'swp1'.hex())]
+        self.assertEqual({}, self.wrong(nic(frame)))
+
+    def test_what_a_switch_says_cannot_be_more_than_a_word(self):
+        frame = nic(lldp("swp9'; reboot #"))
+        bare = dataclasses.replace(NIC, switch='', port_id='')
+        for cabled in (NIC, bare):
+            (found,) = self.judge(frame, nics=(cabled,), network=None)
+            words = shlex.split(found.remedy)
+            self.assertIn("port_id=swp9'; reboot #.", words)
+
+    def test_a_long_text_is_cut(self):
+        said = sight.neighbour([(2, '05' + '41' * 500), (4, '42' * 500)])
+        self.assertEqual([255, 255], [len(port) for port in said.port_ids])
+
     def test_port_of_that_name_at_another_switch(self):
         frame = lldp(mac='52:54:00:5a:ff:02')
         self.assertEqual(['switch-port'], list(self.wrong(nic(frame))))
@@ -99,13 +135,66 @@ class SightTest(base.BaseTestCase):
         found = self.wrong(nic(address=OTHER.address))
         self.assertEqual(['not-of-this-server'], list(found))
 
+    def test_of_a_link_that_nobody_looked_at_nothing_is_known(self):
+        told = {'name': 'NIC.1', 'mac_address': NIC.address}
+        self.assertEqual({}, self.wrong(told))
+
+    def test_a_bmc_may_not_tell_of_every_nic(self):
+        told = {'name': 'NIC.1', 'mac_address': OTHER.address}
+        (found,) = self.judge(told)
+        self.assertEqual('not-of-this-server', found.check)
+        self.assertIs(State.UNKNOWN, found.state)
+
+    def test_inspection(self):
+        told = sight.inspected(
+            {
+                'inventory': {'interfaces': [nic(address=NIC.address)]},
+                'plugin_data': {
+                    'lldp_raw': {'eth0': lldp()},
+                    version.NETWORK_KEY: {'tried': 1500, 'largest': 1400},
+                },
+            }
+        )
+        self.assertEqual((1500, 1400), (told.tried, told.largest))
+        self.assertEqual(('swp1',), told.nics[0].neighbour.port_ids)
+
+    def test_an_inspection_may_say_anything(self):
+        for odd in (None, [], 'x', 7, {'x': 7}, [None, 7], {'eth0': 7}):
+            for data in (
+                odd,
+                {'inventory': odd, 'plugin_data': odd},
+                {'inventory': {'interfaces': odd}},
+                {
+                    'inventory': {'interfaces': [nic(), odd, {'name': []}]},
+                    'plugin_data': {
+                        'lldp_raw': odd,
+                        version.NETWORK_KEY: odd,
+                    },
+                },
+            ):
+                told = sight.inspected(data)
+                self.assertIsNone(told.tried)
+                self.assertEqual({}, self.by_check(told))
+
+    def by_check(self, told):
+        return {
+            one.check: one
+            for one in sight.judge((NIC,), told)
+            if one.state is State.WRONG
+        }
+
     def test_wrong_native_vlan(self):
         found = self.wrong(nic(lldp(vlan=1)))['native-vlan']
         self.assertIn('VLAN 1 ', found.detail)
         self.assertIn('VLAN 100', found.detail)
 
     def test_switch_that_passes_less_than_the_network_has(self):
-        self.assertIn('mtu', self.wrong(nic(lldp(frame=1422))))
+        found = self.wrong(nic(lldp(frame=1422)))['mtu']
+        self.assertIn('--mtu 1400 ', found.remedy)
+
+    def test_switches_count_a_frame_of_1500_bytes_in_many_ways(self):
+        for frame in (1500, 1514, 1518, 1522, 2000, 9216):
+            self.assertEqual({}, self.wrong(nic(lldp(frame=frame))), frame)
 
     def test_packets_that_do_not_come_back(self):
         found = self.wrong(nic(lldp()), tried=1500, largest=1400)['mtu']
