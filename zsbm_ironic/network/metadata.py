@@ -25,8 +25,13 @@ def complete(
 ) -> Data:
     """Return the file with what is missing; what is there stays.
 
+    One that is in another format, as a person may have written it, stays as
+    it is.
+
     :param data: network_data.json, read.
     """
+    if not _is_known(data):
+        return data
     made = copy.deepcopy(data)
     links = made.setdefault('links', [])
     networks = made.setdefault('networks', [])
@@ -55,6 +60,18 @@ def complete(
         )
         networks += [_network(subport, link, one) for one in subport.addresses]
     return made
+
+
+def _is_known(data: Data) -> bool:
+    links = data.get('links', [])
+    return (
+        isinstance(links, list)
+        and isinstance(data.get('networks', []), list)
+        and all(
+            isinstance(one, dict) and isinstance(one.get('id'), str)
+            for one in links
+        )
+    )
 
 
 def _complete_bond(links: list[Data], link: Data, bond: wiring.Bond) -> None:

@@ -74,6 +74,17 @@ class CompleteTest(base.BaseTestCase):
         (route,) = network['routes']
         self.assertEqual('255.255.255.128', route['netmask'])
 
+    def test_a_file_of_another_format_stays_as_it_is(self):
+        for odd in (
+            {'links': ['x']},
+            {'links': None},
+            {'links': {'tap1': {}}},
+            {'links': [{'vif_id': 'vif-1'}]},
+            {'links': [{'id': ['tap1'], 'vif_id': 'vif-1'}]},
+            {'links': as_nova()['links'], 'networks': 'x'},
+        ):
+            self.assertEqual(odd, metadata.complete(odd, [BOND], [SUBPORT]))
+
     def test_completing_again_changes_nothing(self):
         once = metadata.complete(as_nova(), [BOND], [SUBPORT])
         self.assertEqual(once, metadata.complete(once, [BOND], [SUBPORT]))
