@@ -64,6 +64,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         steps, _query = self._steps()
         wanted = self._body()[steps[0][:-1]]
         subnet = next(iter(self.server.data['subnets'].values()))
+        if not self.server.addresses:
+            error = {'type': 'IpAddressGenerationFailure', 'message': 'none'}
+            return self._answer(409, {'NeutronError': error})
         port = {
             'id': str(uuid.uuid4()),
             'fixed_ips': [
@@ -98,7 +101,8 @@ class NeutronServer(fixtures.Fixture):
     """The server.
 
     :param cidr: of its one subnet.
-    :param addresses: which its ports get, in this order.
+    :param addresses: which its ports get, in this order; without one left it
+        makes no port.
     :ivar subnet: as the API shows it; tests set `enable_dhcp`.
     :ivar binding: what a port becomes once it has a host.
     :ivar data: all that it has, by kind and id. What is not there, such as

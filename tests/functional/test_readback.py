@@ -147,7 +147,9 @@ class ReadbackTest(base.BaseTestCase):
         self.assertIn('stp-delay', self.checks())
         silent = dataclasses.replace(self.nic, address='52:54:00:00:00:99')
         ask = readback.Asking((self.bench.file(),), None, TIMEOUT_S)
-        found = self.bench.near(lambda: readback.silent([silent], None, ask))
+        found = self.bench.near(
+            lambda: readback.silent([readback.Expected(silent)], ask)
+        )
         self.assertEqual(
             {'stp-delay', 'link'},
             {one.check for one in found if one.state is State.WRONG},
@@ -166,7 +168,7 @@ class ReadbackTest(base.BaseTestCase):
         (found,) = (
             one
             for one in self.bench.near(
-                lambda: readback.silent([silent], None, ask)
+                lambda: readback.silent([readback.Expected(silent)], ask)
             )
             if one.state is State.WRONG
         )

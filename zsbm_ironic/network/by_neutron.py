@@ -12,6 +12,7 @@ from typing import Any
 
 from ironic import objects
 from ironic.common import neutron as ironic_neutron
+from ironic.common import states
 from ironic.conf import CONF as IRONIC
 from keystoneauth1 import exceptions as auth
 from openstack import exceptions as sdk
@@ -32,6 +33,9 @@ from zsbm_ironic.network import (
     wiring,
 )
 from zsbm_ironic.network.checked import Purpose, Task
+
+# Without these no node is deployed, nor cleaned.
+NEEDED = frozenset({Purpose.CLEANING, Purpose.PROVISIONING})
 
 
 class ByNeutron(checked.Checked):
@@ -65,28 +69,21 @@ class ByNeutron(checked.Checked):
 
         :param network: name or id.
         """
+        nics = checked.nics_of(task)
         with _client(task) as client:
-            entries = tuple(self._entries(task, client, purposes, network))
-        cables = {
-            vif: {nic.address for nic in _links(task, one, needed=False)}
-            for one, vif in _vifs(task, Purpose.TENANT)
-        }
-
-        def enters(nic: wiring.Nic, entry: plan.Entry) -> bool:
-            if entry.purpose is Purpose.TENANT and entry.asked in cables:
-                return nic.address in cables[entry.asked]
-            return nic.boots
-
+            entering = [
+                (entry.network, entry.ports(nics))
+                for entry in self._entries(task, client, purposes, network)
+                if entry.network
+            ]
         return [
             readback.Expected(
                 nic,
                 to_enter=tuple(
-                    entry.network
-                    for entry in entries
-                    if entry.network and enters(nic, entry)
+                    found for found, ports in entering if nic in ports
                 ),
             )
-            for nic in checked.nics_of(task)
+            for nic in nics
         ]
 
     def ramdisk_network(
@@ -129,10 +126,17 @@ class ByNeutron(checked.Checked):
                         )
                     ),
                 )
-        with self._wired_alone(task):
-            super().vif_attach(task, vif_info)  # type: ignore[misc]
-        if task.node.provision_state == 'active':
-            with checked.undone(lambda: self.vif_detach(task, vif)):  # type: ignore[attr-defined]
+        had = _has(task, vif)
+
+        def undo() -> None:
+            # Upstream writes it down before it plugs anything in.
+            if not had and _has(task, vif):
+                self.vif_detach(task, vif)  # type: ignore[attr-defined]
+
+        with checked.undone(undo):
+            with self._wired_alone(task):
+                super().vif_attach(task, vif_info)  # type: ignore[misc]
+            if task.node.provision_state == states.ACTIVE:
                 self._see(task, Purpose.TENANT, vif)
 
     def entered(
@@ -142,17 +146,12 @@ class ByNeutron(checked.Checked):
 
         :param vif: port of Neutron that is waited for; empty: all that the
             node has for this purpose.
-        :raises PortNotBound: it is not, in time.
+        :raises PortNotBound: it is not, in time; or was not even made.
         """
+        if purpose in self.own_ports:
+            _require_made(task, purpose)
         if not _has_to_be_bound(task):
             return []
-        own = purpose in self.own_ports
-        ports = [
-            (port, found)
-            for port, found in _vifs(task, purpose if own else Purpose.TENANT)
-            if vif in ('', found)
-            and _links(task, port, needed=self.needs_link)
-        ]
 
         def explain() -> str:
             found = plan.judge(
@@ -165,10 +164,23 @@ class ByNeutron(checked.Checked):
         with _client(task) as client:
             binding.wait(
                 client,
-                [found for _, found in ports],
+                [found for _, found in self._plugged(task, purpose, vif)],
                 limit_s=CONF.zsbm_network.binding_timeout_s,
                 explain=explain,
             )
+        return self.present(task, purpose, vif)
+
+    def present(
+        self, task: Task, purpose: Purpose, vif: str = ''
+    ) -> list[readback.Expected]:
+        """Return what switches should have of the networks a node is in.
+
+        :param vif: see `entered`.
+        :returns: empty where the ports of the node need not be bound.
+        """
+        if not _has_to_be_bound(task):
+            return []
+        with _client(task) as client:
             return [
                 readback.Expected(
                     nic,
@@ -177,9 +189,37 @@ class ByNeutron(checked.Checked):
                         one.number for one in neutron.subports(client, found)
                     ),
                 )
-                for port, found in ports
+                for port, found in self._plugged(task, purpose, vif)
                 for nic in _links(task, port, needed=False)
             ]
+
+    def bound(self, task: Task, purpose: Purpose) -> list[finding.Finding]:
+        """Return whether Neutron has bound the ports a node is there by."""
+        with _client(task) as client:
+            return [
+                binding.judge(
+                    (port.address or port.uuid).lower(),
+                    found,
+                    neutron.binding(client, found),
+                    needed=_has_to_be_bound(task),
+                )
+                for port, found in self._plugged(task, purpose)
+            ]
+
+    def _plugged(
+        self, task: Task, purpose: Purpose, vif: str = ''
+    ) -> list[tuple[Any, str]]:
+        """Return what is bound for a purpose; the tenant's, where it shares.
+
+        :param vif: that one alone; empty: all.
+        """
+        own = purpose in self.own_ports
+        return [
+            (port, found)
+            for port, found in _vifs(task, purpose if own else Purpose.TENANT)
+            if vif in ('', found)
+            and _links(task, port, needed=self.needs_link)
+        ]
 
     @contextlib.contextmanager
     def _wired_alone(self, task: Task) -> Iterator[None]:
@@ -254,12 +294,19 @@ class ByNeutron(checked.Checked):
             )
             if wanted:
                 yield plan.Entry(purpose, wanted, find(wanted))
+            elif purpose in NEEDED:
+                yield plan.Entry(purpose, '', None)
         if tenant:
             yield plan.Entry(Purpose.TENANT, tenant, find(tenant))
         elif purposes - self.own_ports:
-            for _, vif in _vifs(task, Purpose.TENANT):
+            for port, vif in _vifs(task, Purpose.TENANT):
                 yield plan.Entry(
-                    Purpose.TENANT, vif, neutron.network_of_port(client, vif)
+                    Purpose.TENANT,
+                    vif,
+                    neutron.network_of_port(client, vif),
+                    frozenset(
+                        nic.address for nic in _links(task, port, needed=True)
+                    ),
                 )
 
 
@@ -287,14 +334,41 @@ def _has_to_be_bound(task: Task) -> bool:
     )
 
 
+def _key(purpose: Purpose) -> str:
+    """Return what a port of Neutron is kept by in internal_info."""
+    return f'{purpose}_vif_port_id'
+
+
 def _vifs(task: Task, purpose: Purpose) -> list[tuple[Any, str]]:
     """Return ports and portgroups of the node with their ports of Neutron."""
-    key = f'{purpose}_vif_port_id'
+    key = _key(purpose)
     return [
         (one, one.internal_info[key])
         for one in (*task.ports, *task.portgroups)
         if one.internal_info.get(key)
     ]
+
+
+def _has(task: Task, vif: str) -> bool:
+    """Say whether a port of the node has a port of Neutron of its user."""
+    return any(found == vif for _, found in _vifs(task, Purpose.TENANT))
+
+
+def _require_made(task: Task, purpose: Purpose) -> None:
+    """Refuse a network that only some of the ports have entered.
+
+    Upstream goes on with what Neutron made, and logs the rest.
+
+    :raises PortNotBound: a port that the node may boot by is not in it.
+    """
+    for port in task.ports:
+        if port.pxe_enabled and not port.internal_info.get(_key(purpose)):
+            raise exception.PortNotBound(
+                port=f'for {port.address}',
+                why='it was not made',
+                settings='The log of ironic-conductor has the answer that '
+                'Neutron gave.',
+            )
 
 
 def _bonds(task: Task) -> tuple[wiring.Bond, ...]:

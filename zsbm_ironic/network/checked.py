@@ -11,11 +11,13 @@ different with Neutron is in `by_neutron`, without it in `vlan`.
 """
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ironic import objects
 from ironic.common import exception as ironic_exception
+from ironic.common import states
 from ironic.drivers.modules import inspect_utils
 from oslo_log import log
 
@@ -30,12 +32,21 @@ from zsbm_ironic.network import (
     sight,
     wiring,
 )
-from zsbm_ironic.ramdisk import version
 
 LOG = log.getLogger(__name__)
 
 Task = Any
 Purpose = wiring.Purpose
+# What a node is in its network for, in states that last.
+PURPOSES = {
+    states.ACTIVE: Purpose.TENANT,
+    states.CLEANWAIT: Purpose.CLEANING,
+    states.DEPLOYWAIT: Purpose.PROVISIONING,
+    states.INSPECTWAIT: Purpose.INSPECTION,
+    states.RESCUE: Purpose.TENANT,
+    states.RESCUEWAIT: Purpose.RESCUING,
+    states.SERVICEWAIT: Purpose.SERVICING,
+}
 
 
 class Checked:
@@ -81,6 +92,15 @@ class Checked:
         """
         raise NotImplementedError
 
+    def present(self, task: Task, purpose: Purpose) -> list[readback.Expected]:
+        """Return what switches should have of the network a node is in."""
+        raise NotImplementedError
+
+    def bound(self, task: Task, purpose: Purpose) -> list[finding.Finding]:
+        """Return whether a node was put into the network that it is in."""
+        del task, purpose
+        return []
+
     def completed(self, task: Task, data: metadata.Data) -> metadata.Data:
         """Return network_data.json of a node's tenant, with what it lacks.
 
@@ -111,12 +131,13 @@ class Checked:
 
         :param network: see `judged`.
         """
-        nics = nics_of(task)
+        purpose = PURPOSES.get(task.node.provision_state)
         return [
             *self.judged(task, frozenset(Purpose), network),
-            *self._ahead(task, frozenset(Purpose), network),
+            *(self.bound(task, purpose) if purpose else ()),
+            *self._switches(task, frozenset(Purpose), network, now=purpose),
             *sight.judge(
-                nics,
+                nics_of(task),
                 self.inspected(task),
                 network=self.ramdisk_network(task, Purpose.INSPECTION),
             ),
@@ -124,7 +145,11 @@ class Checked:
 
     def inspected(self, task: Task) -> sight.Told:
         """Return what the server saw at its last inspection."""
-        return sight.read(_inspected(task))
+        try:
+            data = inspect_utils.get_inspection_data(task.node, task.context)
+        except ironic_exception.NodeInventoryNotFound:
+            return sight.Told()
+        return sight.inspected(data)
 
     def why_silent(
         self, task: Task, purpose: Purpose
@@ -137,11 +162,13 @@ class Checked:
         ask = _ask()
         if ask is None:
             return []
-        return readback.silent(
-            [nic for nic in nics_of(task) if nic.boots],
-            self.ramdisk_network(task, purpose),
-            ask,
-        )
+        network = self.ramdisk_network(task, purpose)
+        expected = [
+            readback.Expected(nic, network)
+            for nic in nics_of(task)
+            if nic.boots
+        ]
+        return readback.silent(_with_mates(task, expected), ask)
 
     @translated
     def add_provisioning_network(self, task: Task) -> Any:
@@ -191,36 +218,58 @@ class Checked:
     @translated
     def configure_tenant_networks(self, task: Task) -> None:
         """Put the node into the networks of its user; wait until it is."""
-        self._require(task, frozenset({Purpose.TENANT}), asks=True)
-        with undone(lambda: self.unconfigure_tenant_networks(task)):  # type: ignore[attr-defined]
-            super().configure_tenant_networks(task)  # type: ignore[misc]
-            self._see(task, Purpose.TENANT)
+        self._enter(
+            task,
+            Purpose.TENANT,
+            super().configure_tenant_networks,  # type: ignore[misc]
+        )
 
     def _enter(
         self, task: Task, purpose: Purpose, enter: Callable[[Task], Any]
     ) -> Any:
         self._require(task, frozenset({purpose}), asks=True)
-        with undone(lambda: getattr(self, f'remove_{purpose}_network')(task)):
+        leave = (
+            'unconfigure_tenant_networks'
+            if purpose is Purpose.TENANT
+            else f'remove_{purpose}_network'
+        )
+        with undone(lambda: getattr(self, leave)(task)):
             result = enter(task)
             self._see(task, purpose)
             return result
 
-    def _ahead(
+    def _switches(
         self,
         task: Task,
         purposes: frozenset[Purpose],
         network: str | None = None,
+        now: Purpose | None = None,
     ) -> list[finding.Finding]:
-        """Return what switches tell of ports before they enter a network."""
+        """Return what switches tell of ports before they enter networks.
+
+        :param now: what the node is in a network for; None: that one is not
+            looked at.
+        """
         ask = _ask()
         if ask is None:
             return []
-        return readback.look(self.to_enter(task, purposes, network), ask)
+        present = {
+            one.nic.address: one
+            for one in (self.present(task, now) if now else ())
+        }
+        expected = [
+            dataclasses.replace(
+                present.get(one.nic.address, one), to_enter=one.to_enter
+            )
+            for one in self.to_enter(task, purposes, network)
+        ]
+        return readback.look(_with_mates(task, expected), ask)
 
     def _see(self, task: Task, purpose: Purpose, vif: str = '') -> None:
         expected = self.entered(task, purpose, vif)
         ask = _ask()
-        refuse(task, readback.look(expected, ask) if ask else [])
+        if ask:
+            refuse(task, readback.look(_with_mates(task, expected), ask))
 
     def _require(
         self,
@@ -231,7 +280,7 @@ class Checked:
     ) -> None:
         refuse(task, self.judged(task, purposes))
         if asks:
-            refuse(task, self._ahead(task, purposes))
+            refuse(task, self._switches(task, purposes))
 
 
 def refuse(task: Task, findings: list[finding.Finding]) -> None:
@@ -271,22 +320,28 @@ def _ask() -> readback.Ask | None:
     )
 
 
-def _inspected(task: Task) -> dict[str, Any]:
-    """Return what the ramdisk told of the network at the last inspection."""
-    try:
-        data = inspect_utils.get_inspection_data(task.node, task.context)
-    except ironic_exception.NodeInventoryNotFound:
-        return {}
-    plugins = data.get('plugin_data') or {}
-    heard = plugins.get('lldp_raw') or {}
-    nics = (data.get('inventory') or {}).get('interfaces') or ()
-    return {
-        **(plugins.get(version.NETWORK_KEY) or {}),
-        'interfaces': [
-            {**one, 'lldp': heard.get(one.get('name')) or one.get('lldp')}
-            for one in nics
-        ],
+def _with_mates(
+    task: Task, expected: Iterable[readback.Expected]
+) -> list[readback.Expected]:
+    """Return the same, with the other ports of the bond of each."""
+    groups = {
+        port.address.lower(): port.portgroup_id
+        for port in task.ports
+        if port.portgroup_id
     }
+    nics = [nic for nic in nics_of(task) if nic.address in groups]
+    return [
+        dataclasses.replace(
+            one,
+            mates=tuple(
+                nic
+                for nic in nics
+                if nic.address != one.nic.address
+                and groups[nic.address] == groups.get(one.nic.address)
+            ),
+        )
+        for one in expected
+    ]
 
 
 def nics_of(task: Task) -> list[wiring.Nic]:
@@ -313,23 +368,13 @@ def others_there(
     task: Task, nics: Iterable[wiring.Nic]
 ) -> tuple[wiring.Nic, ...]:
     """Return ports of other nodes that are said to be where these are."""
-    places = {(nic.switch, nic.port_id) for nic in nics if nic.wired}
+    wired = [nic for nic in nics if nic.wired]
     found = []
-    for port in objects.Port.list(task.context) if places else ():
-        link = port.local_link_connection or {}
-        switch = link.get('switch_info') or link.get('switch_id')
+    for port in objects.Port.list(task.context) if wired else ():
         if port.node_id == task.node.id:
             continue
-        if (switch, link.get('port_id')) in places:
+        other = nic_of(task.node, port)
+        if any(nic.is_at_place_of(other) for nic in wired):
             node = objects.Node.get_by_id(task.context, port.node_id)
-            found.append(
-                wiring.Nic(
-                    port.address.lower(),
-                    port.uuid,
-                    node.name or node.uuid,
-                    str(switch),
-                    '',
-                    str(link['port_id']),
-                )
-            )
+            found.append(nic_of(node, port))
     return tuple(found)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a check of a server's network found: data for a person and a program.
 
-Made by `plan`, `readback` and `sight`; shown by
+Made by `plan`, `binding`, `readback` and `sight`; shown by
 `openstack baremetal node network check`, and in the error of a deploy that
 does not begin.
 """
@@ -26,6 +26,8 @@ class Means(enum.StrEnum):
 
     # Settings of Ironic and Neutron, held against each other.
     PLAN = 'plan'
+    # What Neutron says of a port that it was told of.
+    NEUTRON = 'neutron'
     # What the switch answered.
     SWITCH = 'switch'
     # What the server saw from its ramdisk.

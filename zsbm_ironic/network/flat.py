@@ -26,20 +26,20 @@ class ZsbmFlatNetwork(by_neutron.ByNeutron, flat.FlatNetwork):
     needs_link = False
     own_ports = frozenset({Purpose.CLEANING, Purpose.INSPECTION})
 
-    def configure_tenant_networks(self, task: Task) -> None:
-        """Put the node into the network of its user; wait until it is."""
-        _tell_places(task)
-        super().configure_tenant_networks(task)
-
     def _enter(
         self,
         task: Task,
         purpose: Purpose,
         enter: Callable[[Task], Any],
     ) -> Any:
-        if purpose not in self.own_ports:
+        if purpose in self.own_ports:
+            return super()._enter(task, purpose, enter)
+
+        def told(task: Task) -> Any:
             _tell_places(task)
-        return super()._enter(task, purpose, enter)
+            return enter(task)
+
+        return super()._enter(task, purpose, told)
 
 
 def _tell_places(task: Task) -> None:

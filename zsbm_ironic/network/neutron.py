@@ -80,36 +80,41 @@ def _address(subnet: Any, address: str) -> wiring.Address:
 
 def _network(client: Client, found: Any) -> wiring.Network:
     subnets = list(client.subnets(network_id=found.id))
+    segments = _segments(client, found.id)
     return wiring.Network(
         found.id,
         found.name or found.id,
-        _segments(client, found),
+        # An overlay before the VLAN that it is led into.
+        tuple(
+            sorted(
+                _by_provider(found) if segments is None else segments,
+                key=lambda one: one.kind not in wiring.OVERLAYS,
+            )
+        ),
         found.mtu,
         any(one.is_dhcp_enabled for one in subnets),
         len(subnets),
+        tells_all=segments is not None,
     )
 
 
-def _segments(client: Client, found: Any) -> tuple[wiring.Segment, ...]:
-    """Return its segments, an overlay before the VLAN that it is led into.
+def _segments(client: Client, network: str) -> list[wiring.Segment] | None:
+    """Return its segments; None: the segments extension is not loaded.
 
     A VLAN that was made for servers alone is no provider attribute of the
-    network: only the segments extension tells.
+    network: only that extension tells.
     """
     try:
-        segments = [
+        return [
             wiring.Segment(
                 one.network_type,
                 one.physical_network or '',
                 one.segmentation_id,
             )
-            for one in client.segments(network_id=found.id)
+            for one in client.segments(network_id=network)
         ]
     except exceptions.NotFoundException:
-        segments = _by_provider(found)
-    return tuple(
-        sorted(segments, key=lambda one: one.kind not in wiring.OVERLAYS)
-    )
+        return None
 
 
 def _by_provider(found: Any) -> list[wiring.Segment]:

@@ -3,15 +3,18 @@
 
 Called before a server enters a network, after its port is bound, and while it
 waits in vain for its ramdisk. A switch that cannot be asked is a finding as
-well: Neutron would fare no better. Nothing is changed.
+well: Neutron would fare no better. Of one whose kind nobody here can ask, or
+reads, nothing is known. Nothing is changed.
 """
 
 import contextlib
 import dataclasses
+import shlex
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from zsbm_ironic.common import exception
+from zsbm_ironic.network import exception as network_exception
 from zsbm_ironic.network import wiring
 from zsbm_ironic.network.finding import Finding, Means, State
 from zsbm_ironic.network.switches import base, login, settings
@@ -43,12 +46,15 @@ class Expected:
     :ivar tagged: VLANs that pass beside it, of a trunk.
     :ivar to_enter: networks that it is to be in next; whether the switch is
         allowed their VLANs is looked at.
+    :ivar mates: the other ports of its bond, each of which may have what the
+        server sends.
     """
 
     nic: wiring.Nic
     network: wiring.Network | None = None
     tagged: frozenset[int] = frozenset()
     to_enter: tuple[wiring.Network, ...] = ()
+    mates: tuple[wiring.Nic, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +102,20 @@ def look(expected: Iterable[Expected], ask: Ask) -> list[Finding]:
             with ask.log_in(known) as switch:
                 for one in some:
                     found += _port(one, switch)
+        except (
+            network_exception.SwitchPlatformUnknown,
+            network_exception.SwitchAnswerUnclear,
+        ) as exc:
+            found.append(
+                _unknown(
+                    'switch',
+                    some[0].nic.switch,
+                    str(exc).rstrip('.'),
+                    'Look at the switch by hand: link and VLANs of '
+                    + ', '.join(f'port {one.nic.port_id}' for one in some)
+                    + '.',
+                )
+            )
         except exception.ZsbmError as exc:
             found.append(
                 _wrong(
@@ -161,14 +181,12 @@ def _port(expected: Expected, switch: base.Switch) -> Iterator[Finding]:
             f'openstack baremetal port set {nic.uuid} '
             '--local-link-connection port_id=PORT.',
         )
-        yield from _elsewhere(nic, switch)
+        yield from _elsewhere(expected, switch)
         return
-    yield from _elsewhere(nic, switch)
+    yield from _elsewhere(expected, switch)
     if state.deaf_s and state.deaf_s > PATIENCE_S:
-        yield Finding(
+        yield _unknown(
             'stp-delay',
-            State.UNKNOWN,
-            Means.SWITCH,
             nic.address,
             f'spanning tree keeps frames out of {nic.place} for '
             f'{state.deaf_s} s after each link up: firmware may give up '
@@ -219,6 +237,8 @@ def _vlan(
     wanted = network.vlan_on(nic.physical_network)
     if wanted is None:
         # A flat network: whatever the switch calls it.
+        if network.is_overlay:
+            yield _not_led(nic, network)
         return
     if state.vlan == wanted:
         detail = f'{nic.place} is in VLAN {wanted}, {network.name}'
@@ -234,55 +254,97 @@ def _vlan(
     )
 
 
+def _not_led(nic: wiring.Nic, network: wiring.Network) -> Finding:
+    """Tell of an overlay that ends at no VLAN of a switch port."""
+    where = nic.physical_network or 'any physical network'
+    if not network.tells_all:
+        return _unknown(
+            'native-vlan',
+            nic.address,
+            f'{network.name} is an overlay, and Neutron does not tell which '
+            f'VLAN leads it to {nic.place}',
+            'Load service plugin segments in Neutron.',
+        )
+    return _wrong(
+        'native-vlan',
+        nic.address,
+        f'{network.name} is an overlay and has no VLAN on {where}, so '
+        f'nothing leads it to {nic.place}',
+        'See that mechanism driver baremetal-l2vni is in [ml2]'
+        'mechanism_drivers of Neutron, and its log.',
+    )
+
+
 def _named(vlan: int | None) -> str:
     return f'VLAN {vlan}' if vlan else 'no VLAN'
 
 
-def _elsewhere(nic: wiring.Nic, switch: base.Switch) -> Iterator[Finding]:
+def _elsewhere(expected: Expected, switch: base.Switch) -> Iterator[Finding]:
     """Tell where the address was heard, if that is another port.
 
-    Only the last word counts: a switch forgets an old cable after minutes.
+    Only the last word counts: a switch forgets an old cable after minutes. A
+    bond sends by any of its ports. Where the switch has them for one, or hears
+    them from the switch that others are at, it cannot be told from a wrong
+    cable.
     """
+    nic = expected.nic
     heard = switch.where_is(nic.address)
+    near = [one for one in expected.mates if one.is_at_switch_of(nic)]
     if not heard or any(
-        switch.same_port(one.port_id, nic.port_id) for one in heard
+        switch.same_port(one.port_id, mine.port_id)
+        for one in heard
+        for mine in (nic, *near)
     ):
         return
     last = heard[0]
     when = '' if last.age_s is None else f' {last.age_s} s ago'
+    where = (
+        f'was last heard at port {last.port_id} of switch {nic.switch}, '
+        f'in {_named(last.vlan)}{when}; local_link_connection says '
+        f'{nic.port_id}'
+    )
+    if expected.mates and (
+        base.is_aggregate(last.port_id) or len(near) < len(expected.mates)
+    ):
+        yield _unknown(
+            'heard-elsewhere',
+            nic.address,
+            f'{where}, of a bond',
+            f'See there that port {last.port_id} is one for the ports of the '
+            'bond, or leads to the switch that others of them are at.',
+        )
+        return
     yield _wrong(
         'heard-elsewhere',
         nic.address,
-        f'was last heard at port {last.port_id} of switch {nic.switch}, '
-        f'in {_named(last.vlan)}{when}; local_link_connection says '
-        f'{nic.port_id}',
+        where,
         'Plug it in where it belongs, or openstack baremetal port set '
-        f'{nic.uuid} --local-link-connection port_id={last.port_id}.',
+        f'{nic.uuid} --local-link-connection '
+        f'port_id={shlex.quote(last.port_id)}.',
     )
 
 
-def silent(
-    nics: Iterable[wiring.Nic], network: wiring.Network | None, ask: Ask
-) -> list[Finding]:
+def silent(expected: Iterable[Expected], ask: Ask) -> list[Finding]:
     """Return why a server that is on is not heard of, as switches tell it.
 
-    :param nics: that it boots by.
-    :param network: that it is waited for in; None: not known.
+    :param expected: of the ports that it boots by, each with the network that
+        it is waited for in.
     """
-    some = [nic for nic in nics if nic.wired]
+    some = [one for one in expected if one.nic.wired]
     # What is for a person to judge is a reason, once a server is not heard.
     found = [
         dataclasses.replace(one, state=State.WRONG)
         if one.check == 'stp-delay'
         else one
-        for one in look([Expected(nic, network) for nic in some], ask)
+        for one in look(some, ask)
     ]
     told = {
         one.about
         for one in found
-        if one.state is State.WRONG and one.check != 'stp-delay'
+        if one.check == 'switch'
+        or (one.state is State.WRONG and one.check != 'stp-delay')
     }
-    for nic in some:
+    for nic in (one.nic for one in some):
         if nic.address in told or nic.switch in told:
             continue
         with ask.log_in(ask.settings_of(nic)) as switch:
@@ -304,6 +366,10 @@ def silent(
 
 def _ok(check: str, nic: wiring.Nic, detail: str) -> Finding:
     return Finding(check, State.OK, Means.SWITCH, nic.address, detail)
+
+
+def _unknown(check: str, about: str, detail: str, remedy: str) -> Finding:
+    return Finding(check, State.UNKNOWN, Means.SWITCH, about, detail, remedy)
 
 
 def _wrong(check: str, about: str, detail: str, remedy: str) -> Finding:

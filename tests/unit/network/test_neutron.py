@@ -6,6 +6,7 @@ from oslotest import base
 
 from tests.functional import neutron_server
 from zsbm_ironic.network import binding, exception, neutron, wiring
+from zsbm_ironic.network.finding import State
 
 VLAN = {
     'provider:network_type': 'vlan',
@@ -41,6 +42,7 @@ class Reading(NeutronCase):
                 1500,
                 leases=False,
                 subnets=1,
+                tells_all=False,
             ),
             found,
         )
@@ -63,6 +65,7 @@ class Reading(NeutronCase):
         }
         found = neutron.find_network(self.client, self.server.network)
         self.assertTrue(found.is_overlay)
+        self.assertTrue(found.tells_all)
         self.assertEqual(['geneve', 'vlan'], [s.kind for s in found.segments])
         self.assertEqual(200, found.vlan_on('physnet1'))
 
@@ -203,6 +206,26 @@ class Waiting(NeutronCase):
         self.assertEqual(0, self.pauses)
         self.assertIn('no mechanism driver', str(error))
         self.assertIn('The switch is off.', str(error))
+
+    def judged(self, needed=True):
+        return binding.judge(
+            '52:54:00:00:00:01',
+            'vif-1',
+            neutron.binding(self.client, 'vif-1'),
+            needed=needed,
+        )
+
+    def test_how_a_port_is_now(self):
+        found = self.judged()
+        self.assertIs(State.WRONG, found.state)
+        self.assertIn('it is down and unbound', found.detail)
+        self.assertIs(State.UNKNOWN, self.judged(needed=False).state)
+        self.port.update({'binding:vif_type': 'other', 'status': 'ACTIVE'})
+        self.assertIs(State.OK, self.judged().state)
+        self.port['binding:vif_type'] = 'binding_failed'
+        self.assertIn('no mechanism driver', self.judged().detail)
+        del self.server.data['ports']['vif-1']
+        self.assertIn('it is gone', self.judged().detail)
 
     def test_a_port_that_is_gone(self):
         del self.server.data['ports']['vif-1']
