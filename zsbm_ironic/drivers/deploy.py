@@ -248,10 +248,13 @@ class ZsbmDeploy(ironic_compat.AgentDeploy):
         """Ask the ramdisk what it sees of its network, before the image.
 
         A wrong cable, VLAN or MTU ends the deploy here, with what is wrong in
-        its error. Left out where the network interface is not one of ours.
+        its error. Left out where the network interface is not one of ours,
+        and where the server boots from a volume: no ramdisk runs then.
 
         :returns: DEPLOYWAIT, None where it is left out.
         """
+        if not task.driver.storage.should_write_image(task):
+            return None
         arguments = seen_network.arguments(task)
         if arguments is None:
             return None

@@ -10,7 +10,7 @@ from ironic.conductor import task_manager
 from ironic.drivers.modules import agent_base
 
 from zsbm_ironic.drivers import events
-from zsbm_ironic.network import checked, exception, finding, sight
+from zsbm_ironic.network import checked, sight
 
 # A switch sends LLDP every 30 s (IEEE 802.1AB-2016, 9.2.5.7), the ramdisk
 # listens from its start.
@@ -46,7 +46,7 @@ def judge(task: task_manager.TaskManager, command: dict[str, Any]) -> None:
     ):
         return
     found = sight.judge(
-        [checked.nic_of(task.node, port) for port in task.ports],
+        checked.nics_of(task),
         sight.read(result),
         network=interface.ramdisk_network(task),
     )
@@ -56,8 +56,4 @@ def judge(task: task_manager.TaskManager, command: dict[str, Any]) -> None:
         'network-seen',
         ', '.join(f'{one.check} {one.state}' for one in found),
     )
-    bad = finding.wrong(found)
-    if bad:
-        raise exception.NetworkWrong(
-            node=task.node.name or task.node.uuid, findings=finding.told(bad)
-        )
+    checked.refuse(task, found)

@@ -7,17 +7,19 @@ one node at a time. Where a switch tells for certain what is wrong, the wait
 ends with it; a server that is only silent may be one that tests its memory.
 """
 
+import datetime
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ironic.common import exception as ironic_exception
 from ironic.common import states
 from ironic.conductor import utils as conductor_utils
 from ironic.drivers.modules import deploy_utils
 from oslo_log import log as logging
 
 from zsbm_ironic.common import exception as common_exception
-from zsbm_ironic.network import checked, exception, finding, wiring
+from zsbm_ironic.network import checked, exception, finding
 
 LOG = logging.getLogger(__name__)
 
@@ -25,14 +27,8 @@ LOG = logging.getLogger(__name__)
 QUIET_S = 120
 # What no patience mends.
 CERTAIN = frozenset({'heard-elsewhere', 'native-vlan', 'switch-port'})
-PURPOSES = {
-    states.INSPECTWAIT: wiring.Purpose.INSPECTION,
-    states.CLEANWAIT: wiring.Purpose.CLEANING,
-    states.DEPLOYWAIT: wiring.Purpose.PROVISIONING,
-    states.RESCUEWAIT: wiring.Purpose.RESCUING,
-    states.SERVICEWAIT: wiring.Purpose.SERVICING,
-}
-# Of driver_internal_info: the wait that was looked at, so that each is once.
+# Of driver_internal_info: when the wait began that was looked at, in seconds
+# since the epoch, so that each is once.
 LOOKED = 'zsbm_network_looked'
 
 
@@ -45,34 +41,43 @@ def is_due(
     """Say whether it is time to ask, for a node that waits for its ramdisk.
 
     :param info: its driver_internal_info.
-    :param since: when it began to wait (`provision_updated_at`).
+    :param since: when it began to wait (`provision_updated_at`); the database
+        tells it in UTC and does not say so.
     :param heard: when each of its addresses was heard by DHCP, in seconds
         since the epoch.
     """
-    if (
-        since is None
-        or info.get('agent_url')
-        or info.get(LOOKED) == str(since)
-    ):
+    if since is None or info.get('agent_url'):
         return False
-    began = since.timestamp()
+    began = _seconds(since)
+    if info.get(LOOKED) == began:
+        return False
     quiet_s = (time.time() if now is None else now) - began
     return quiet_s > QUIET_S and not any(moment > began for moment in heard)
+
+
+def _seconds(moment: datetime.datetime) -> float:
+    """Return seconds since the epoch; an object of a node knows its zone."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.UTC)
+    return moment.timestamp()
 
 
 def look(task: Any) -> None:
     """Ask the switches of a locked node; tell, and end what is in vain."""
     node = task.node
-    node.set_driver_internal_info(LOOKED, str(node.provision_updated_at))
+    node.set_driver_internal_info(LOOKED, _seconds(node.provision_updated_at))
     node.save()
     interface = task.driver.network
     if not isinstance(interface, checked.Checked):
         return
     try:
         found = finding.wrong(
-            interface.why_silent(task, PURPOSES[node.provision_state])
+            interface.why_silent(task, checked.PURPOSES[node.provision_state])
         )
-    except common_exception.ZsbmError as exc:
+    except (
+        common_exception.ZsbmError,
+        ironic_exception.IronicException,
+    ) as exc:
         LOG.warning('Node %s: its switch cannot be asked: %s', node.uuid, exc)
         return
     if not found:
