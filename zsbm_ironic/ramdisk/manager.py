@@ -165,7 +165,7 @@ class ZsbmHardwareManager(hardware.HardwareManager):
                 'argsinfo': {
                     'mtu': {
                         'description': 'MTU of the network that the ramdisk '
-                        'is in, bytes (default: packets are not tried)',
+                        'is in, bytes (default: packets of 1500 are tried)',
                         'required': False,
                     },
                     'wait_s': {

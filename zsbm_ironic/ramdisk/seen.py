@@ -13,6 +13,7 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib import parse
 
@@ -35,38 +36,52 @@ Tlvs = list[tuple[int, str]]
 
 
 class Listener:
-    """Hears LLDP once at each NIC, for as long as the agent listens."""
+    """Hears LLDP once at each NIC, for as long as the agent listens.
+
+    A thread for each: the agent tells of several when all of them were heard.
+    """
 
     def __init__(self) -> None:
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
         self._heard: dict[str, Tlvs] = {}
 
     def start(self) -> None:
         """Begin to listen; a second call changes nothing."""
-        if self._thread is None:
-            self._thread = threading.Thread(
-                target=self._listen, name='lldp', daemon=True
-            )
-            self._thread.start()
+        if not self._threads:
+            self._run(self._listen)
 
     def heard(self, wait_s: float = 0.0) -> dict[str, Tlvs]:
         """Return what was heard, by the name of the NIC.
 
         :param wait_s: at most, while it is still being listened.
         """
-        if self._thread:
-            self._thread.join(wait_s)
+        deadline = time.monotonic() + wait_s
+        # The first of them adds the others.
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
         return dict(self._heard)
+
+    def _run(self, target: Callable[..., None], *names: str) -> None:
+        thread = threading.Thread(
+            target=target, args=names, name='lldp', daemon=True
+        )
+        self._threads.append(thread)
+        thread.start()
 
     def _listen(self) -> None:
         try:
-            names = [one.name for one in _nics()]
-            if names:
-                self._heard = hardware.dispatch_to_managers(
-                    'collect_lldp_data', names
-                )
+            for one in _nics():
+                self._run(self._listen_at, one.name)
         except Exception:
             LOG.exception('LLDP cannot be listened for')
+
+    def _listen_at(self, name: str) -> None:
+        try:
+            self._heard.update(
+                hardware.dispatch_to_managers('collect_lldp_data', [name])
+            )
+        except Exception:
+            LOG.exception('LLDP cannot be listened for at %s', name)
 
 
 LISTENER = Listener()
@@ -75,8 +90,7 @@ LISTENER = Listener()
 def network(mtu: int | None, wait_s: float) -> dict[str, Any]:
     """Return what is seen now.
 
-    :param mtu: of the network that the ramdisk is in, bytes; None: packets
-        are as large as the NICs take.
+    :param mtu: of the network that the ramdisk is in, bytes; None: not known.
     :param wait_s: for LLDP that was not heard yet.
     :returns: `{interfaces: [{name, mac_address, has_carrier, lldp}], tried,
         largest}`; see `packets`.
@@ -99,7 +113,8 @@ def network(mtu: int | None, wait_s: float) -> dict[str, Any]:
 def packets(mtu: int | None = None) -> dict[str, int | None]:
     """Try how large a packet to the conductor may be.
 
-    :param mtu: of the network, bytes; None: what the NICs take.
+    :param mtu: of the network, bytes; None: not known, and 1500 are tried. A
+        NIC that takes less is asked for no more.
     :returns: `{tried, largest}` in bytes, see `largest_packet`.
     """
     own = [
@@ -184,7 +199,8 @@ def _comes_back(echo: socket.socket, size: int) -> bool:
             echo.settimeout(left_s)
             try:
                 answer = echo.recv(65536)
-            except TimeoutError:
+            except OSError:
+                # Silence, or the word of a router that it does not pass.
                 break
             header = (answer[0] & 0xF) * 4
             if answer[header] == _REPLY and answer[header + 8 :] == content:
