@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a cloud of the lab is made of; a whole one is in tests/e2e."""
 
+import contextlib
+import functools
 import importlib.resources
 import json
 import pathlib
 import re
 import stat
+import types
+from typing import Any
 
 import fixtures
 import testtools
@@ -204,3 +208,78 @@ class DescriptionTest(CloudTest):
         self.assertLessEqual({'flat', 'vpc-a', 'vpc-b'}, {*told['networks']})
         self.assertEqual('vm', told['vm_host']['name'])
         self.assertNotIn('secret', str(told))
+
+
+class _Cut(Exception):
+    """Whoever makes the world was interrupted."""
+
+
+class _World:
+    """As much of a cloud as keeps what is made, for both of its proxies.
+
+    :param most: how much is made before it is interrupted; None: all.
+    """
+
+    def __init__(self) -> None:
+        self.identity = self.network = self
+        self.most: int | None = None
+        self.kept: dict[str, list[types.SimpleNamespace]] = {
+            f'{kind}s': []
+            for kind in ('endpoint', 'network', 'project', 'role')
+            + ('service', 'subnet', 'user')
+        }
+        for name in ('admin', 'member'):
+            self._make('role', name=name)
+        self._make('user', name='admin')
+
+    def _make(self, kind: str, **said: Any) -> types.SimpleNamespace:
+        if self.most is not None:
+            if self.most == 0:
+                raise _Cut
+            self.most -= 1
+        some = self.kept[f'{kind}s']
+        some.append(types.SimpleNamespace(id=f'{kind}-{len(some)}', **said))
+        return some[-1]
+
+    def __getattr__(self, name: str) -> Any:
+        verb, _, kind = name.partition('_')
+        if verb == 'create':
+            return functools.partial(self._make, kind)
+        if verb == 'assign':
+            return lambda *_words: None
+        return lambda: list(self.kept[name])
+
+    def update_network(
+        self, network: types.SimpleNamespace, **said: Any
+    ) -> None:
+        vars(network).update(said)
+
+    def counted(self) -> dict[str, int]:
+        return {kind: len(some) for kind, some in self.kept.items()}
+
+
+class WorldTest(CloudTest):
+    def make(self, cloud: Any) -> None:
+        world._make_accounts(self.site, cloud)
+        world._make_networks(cloud, leased=False)
+
+    def test_what_was_interrupted_is_taken_up(self) -> None:
+        whole = _World()
+        self.make(whole)
+        wanted = whole.counted()
+        self.assertEqual(3 * len(world.SERVICES), wanted['endpoints'])
+        self.assertEqual(2, wanted['subnets'])
+        for most in range(sum(wanted.values())):
+            cloud = _World()
+            cloud.most = most
+            with contextlib.suppress(_Cut):
+                self.make(cloud)
+            cloud.most = None
+            self.make(cloud)
+            self.assertEqual(wanted, cloud.counted(), most)
+
+    def test_a_flat_network_of_an_older_lab_becomes_the_way_out(self) -> None:
+        cloud = _World()
+        cloud._make('network', name=world.FLAT, is_router_external=False)
+        self.make(cloud)
+        self.assertTrue(cloud.kept['networks'][0].is_router_external)

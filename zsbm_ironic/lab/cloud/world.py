@@ -167,14 +167,17 @@ def _make_accounts(
         )
     identity.assign_system_role_to_user(users['admin'], roles['admin'], 'all')
     identity.assign_system_role_to_user(users['ironic'], roles['admin'], 'all')
-    there = {one.name: one for one in identity.services()}
+    services = {one.name: one for one in identity.services()}
+    served = {(one.service_id, one.interface) for one in identity.endpoints()}
     for kind, name, port, path in SERVICES:
-        if name in there:
-            continue
-        made = identity.create_service(type=kind, name=name)
+        service = services.get(name) or identity.create_service(
+            type=kind, name=name
+        )
         for interface in ('public', 'internal', 'admin'):
+            if (service.id, interface) in served:
+                continue
             identity.create_endpoint(
-                service_id=made.id,
+                service_id=service.id,
                 interface=interface,
                 url=api.url(port, path),
                 region_id=api.REGION,
@@ -240,21 +243,22 @@ def _make_networks(
 
     :param leased: Neutron's DHCP serves servers that boot their ramdisk.
     """
-    there = {one.name: one for one in cloud.network.networks()}
+    networks = {one.name: one for one in cloud.network.networks()}
+    subnets = {one.name for one in cloud.network.subnets()}
     physical = {
         'provider_physical_network': fabric.PHYSICAL_NETWORK,
         'is_shared': False,
     }
-    if PROVISIONING not in there:
-        made = cloud.network.create_network(
-            name=PROVISIONING,
-            provider_network_type='vlan',
-            provider_segmentation_id=fabric.PROVISIONING_VLAN,
-            **physical,
-        )
+    provisioning = networks.get(PROVISIONING) or cloud.network.create_network(
+        name=PROVISIONING,
+        provider_network_type='vlan',
+        provider_segmentation_id=fabric.PROVISIONING_VLAN,
+        **physical,
+    )
+    if PROVISIONING not in subnets:
         first, last = PROVISIONING_POOL
         cloud.network.create_subnet(
-            network_id=made.id,
+            network_id=provisioning.id,
             name=PROVISIONING,
             ip_version=4,
             cidr=layout.PROVISIONING_CIDR,
@@ -262,23 +266,23 @@ def _make_networks(
             is_dhcp_enabled=leased,
             allocation_pools=[{'start': first, 'end': last}],
         )
-    if FLAT not in there:
-        made = cloud.network.create_network(
-            name=FLAT,
-            provider_network_type='flat',
-            is_router_external=True,
-            **{**physical, 'is_shared': True},
-        )
+    flat = networks.get(FLAT) or cloud.network.create_network(
+        name=FLAT,
+        provider_network_type='flat',
+        is_router_external=True,
+        **{**physical, 'is_shared': True},
+    )
+    if not flat.is_router_external:
+        cloud.network.update_network(flat, is_router_external=True)
+    if FLAT not in subnets:
         first, last = vpc.pool(FLAT_CIDR)
         cloud.network.create_subnet(
-            network_id=made.id,
+            network_id=flat.id,
             name=FLAT,
             ip_version=4,
             cidr=FLAT_CIDR,
             allocation_pools=[{'start': first, 'end': last}],
         )
-    elif not there[FLAT].is_router_external:
-        cloud.network.update_network(there[FLAT], is_router_external=True)
 
 
 def _keep_segment(cloud: openstack.connection.Connection, name: str) -> None:
