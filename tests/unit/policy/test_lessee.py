@@ -20,7 +20,6 @@ TARGET = {
 OPENED = (
     'baremetal:node:get:last_error',
     'baremetal:node:history:get',
-    'baremetal:node:inventory:get',
 )
 
 
@@ -75,6 +74,9 @@ class PolicyTest(base.BaseTestCase):
                 self.assertFalse(self.allows(self.ours, rule, who), rule)
 
     def test_the_bmc_stays_hidden(self):
-        for field in ('driver_info', 'driver_internal_info'):
-            rule = f'baremetal:node:get:{field}'
+        for rule in (
+            'baremetal:node:get:driver_info',
+            'baremetal:node:get:driver_internal_info',
+            'baremetal:node:inventory:get',
+        ):
             self.assertFalse(self.allows(self.ours, rule, member('lessee')))
