@@ -10,17 +10,19 @@ the result file. Called by bench_deploy_redfish and bench_deploy_ipmi.
 """
 
 import argparse
+import functools
 import itertools
 import json
 import os
 import pathlib
 import time
+from collections.abc import Callable
 
 from benchmarks import comparison, kept, observer
 from tests.e2e import base
 from tests.matrix import results
 from zsbm_ironic.common import progress
-from zsbm_ironic.lab import demo, layout, lifecycle
+from zsbm_ironic.lab import demo, layout, lifecycle, machines
 
 FOLDER = pathlib.Path(__file__).parent / 'results'
 
@@ -30,15 +32,27 @@ def main(machine: str) -> None:
 
     :param machine: which of the lab's machines: its BMC chooses the type.
     """
+    compare(
+        f'deploy-{machine}', machine, functools.partial(measure, name=machine)
+    )
+
+
+def compare(
+    name: str, machine: str, run: Callable[[str], comparison.Run]
+) -> None:
+    """Run what is missing of both ways, in pairs.
+
+    :param name: of the result file.
+    :param run: measures one of lifecycle.STACKS.
+    """
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--pairs', type=int, default=5)
     arguments = parser.parse_args()
-    path = FOLDER / f'deploy-{machine}.json'
+    path = FOLDER / f'{name}.json'
     tree = results.tree_hash()
     runs = kept.load(path, tree, comparison.Run)
     while len(runs) < 2 * arguments.pairs:
-        stack = lifecycle.STACKS[len(runs) % 2]
-        runs.append(measure(stack, machine))
+        runs.append(run(lifecycle.STACKS[len(runs) % 2]))
         kept.store(path, tree, runs, machine=machine)
     table = comparison.table(runs)
     for row in table:
@@ -61,7 +75,11 @@ def measure(stack: str, name: str) -> comparison.Run:
     try:
         server = demo.Server(lab, demo.find(lab.declared(), name))
         _make_ready(server, stack)
-        return _observe(server, stack, lab)
+        server.describe_instance(lab.os_image())
+        server.forget_host_key()
+        found = observe(lab, server.machine, stack, lambda: _deliver(server))
+        server.provision('undeploy')
+        return found
     finally:
         lab.down(wipe=False)
 
@@ -77,22 +95,31 @@ def _make_ready(server: demo.Server, stack: str) -> None:
     demo.make_available(server)
 
 
-def _observe(
-    server: demo.Server, stack: str, lab: lifecycle.Lab
+def _deliver(server: demo.Server) -> None:
+    server.deploy()
+    server.ssh('true')
+
+
+def observe(
+    lab: lifecycle.Lab,
+    machine: machines.Declaration,
+    stack: str,
+    deliver: Callable[[], None],
 ) -> comparison.Run:
-    server.describe_instance(lab.os_image())
-    server.forget_host_key()
-    tap = server.machine.nics[0].tap
+    """Watch how one server is delivered.
+
+    :param deliver: asks for it, and returns when it was logged in to.
+    """
+    tap = machine.nics[0].tap
     sent = observer.interface_bytes(tap)
     with (
         observer.Capture(lab.folders.log / 'capture.txt') as capture,
         observer.Accounting() as accounting,
     ):
         began = time.time()
-        server.deploy()
-        server.ssh('true')
+        deliver()
         ended = time.time()
-    run = comparison.Run(
+    return comparison.Run(
         stack=stack,
         phases_s=_phases(capture.packets(), accounting.starts(), began, ended),
         idle_s=round(accounting.idle_s, 1),
@@ -100,8 +127,6 @@ def _observe(
         peak_bytes=accounting.peak_bytes(),
         sent_bytes=observer.interface_bytes(tap) - sent,
     )
-    server.provision('undeploy')
-    return run
 
 
 def _phases(

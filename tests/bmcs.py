@@ -11,6 +11,7 @@ sits before any IPMI BMC and loses packets.
 import datetime
 import pathlib
 import random
+import resource
 import select
 import socket
 import subprocess
@@ -41,6 +42,15 @@ def free_port(kind=socket.SOCK_STREAM):
     with socket.socket(socket.AF_INET, kind) as sock:
         sock.bind((ADDRESS, 0))
         return sock.getsockname()[1]
+
+
+def allow_files(wanted):
+    """Let this process open so many files; return what it was allowed."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, hard = before
+    wanted = max(soft, min(hard, wanted))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return before
 
 
 class _Bmc(pyghmi_bmc.Bmc):

@@ -128,7 +128,7 @@ venv_ready() {
         (cd "$top" && "$venv/bin/uv" pip install -q -p "$venv" \
             -c constraints.txt -r test-requirements.txt \
             -r doc/requirements.txt \
-            '.[conductor,ramdisk,netboot,cli,lab]')
+            '.[conductor,network,ramdisk,netboot,cli,lab]')
         printf '%s\n' "$wanted" > "$venv/.inputs"
     fi
     package_ready

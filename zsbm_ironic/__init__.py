@@ -21,15 +21,19 @@ image
     Whether an image boots on given hardware, and why not: `zsbm-image`.
 ramdisk
     The in-band steps: a hardware manager of ironic-python-agent.
+network
+    From a server to its networks: plan, change, verify, explain, by what its
+    switch has, read back; ironic's network interfaces.
 monitoring
-    Power, health and sensors as Prometheus metrics.
+    Servers and their systems as Prometheus metrics; alerts and whom they call.
 status
     `zsbm-status`: settings of a host, upgrade check, leaving.
 osc
     Commands of `openstack baremetal`.
 lab
     QEMU machines behind emulated BMCs and a real Ironic: `zsbm-lab`. Nothing
-    imports it but tests and tools.
+    imports it but tests, tools and devstack.
 
-Rooms other than `drivers` know no ironic; `ramdisk` knows its agent only.
+Rooms other than `drivers` know no ironic, but for the interfaces in `network`;
+`ramdisk` knows its agent only.
 """

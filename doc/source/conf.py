@@ -16,6 +16,7 @@ extensions = [
     'zsbm_benchmarks',
     'zsbm_images',
     'zsbm_reference',
+    'zsbm_tempest',
 ]
 master_doc = 'index'
 exclude_patterns = ['_ext', '_templates']

@@ -12,7 +12,10 @@ STEPS = ('write_image', 'adapt_image', 'prepare_instance_boot')
 
 
 class Figures(fixtures.Fixture):
-    """Figures by name; written when the test ends, however it does."""
+    """Figures by name; written when the test ends, however it does.
+
+    Those of an earlier test of the same row stay.
+    """
 
     def _setUp(self):
         self.found = {}
@@ -36,5 +39,7 @@ class Figures(fixtures.Fixture):
             self[f'{name} {step}'] = round(began[following] - began[step], 1)
 
     def _write(self):
-        if path := os.environ.get('ZSBM_FIGURES'):
-            pathlib.Path(path).write_text(json.dumps(self.found))
+        if name := os.environ.get('ZSBM_FIGURES'):
+            path = pathlib.Path(name)
+            before = json.loads(path.read_text()) if path.exists() else {}
+            path.write_text(json.dumps({**before, **self.found}))

@@ -34,6 +34,7 @@ class Agent(fixtures.Fixture):
     :param write_s: how long the writing of an image seems to take.
     :param fault: how the writing fails: checksum, disk-full or no-disk.
     :param disk: raw disk with what was written, None: an empty one.
+    :ivar drive_path: where the config drive is, if one was written.
     :param on_power_off: called when the agent powered its machine off.
     """
 
@@ -66,6 +67,8 @@ class Agent(fixtures.Fixture):
         block.mkdir(parents=True)
         (block / 'modalias').write_text(hardware.PROFILES['bios-sata'].disk[0])
         words += ['--root', str(server), '--disk', str(disk)]
+        self.drive_path = folder / 'drive'
+        words += ['--drive', str(self.drive_path)]
         if self._fault:
             words += ['--fault', self._fault]
         if self._in_band is None:
@@ -110,6 +113,7 @@ def main():
     parser.add_argument('--fault')
     parser.add_argument('--root', type=pathlib.Path)
     parser.add_argument('--disk')
+    parser.add_argument('--drive', type=pathlib.Path)
     parser.add_argument('--stock', action='store_true')
     arguments = parser.parse_args()
 
@@ -175,6 +179,8 @@ def main():
             time.sleep(arguments.write_s)
             if arguments.fault:
                 raise faults[arguments.fault]
+            if configdrive:
+                arguments.drive.write_text(configdrive)
             return 'nothing was written'
 
     class Standby(base.BaseAgentExtension):
@@ -190,6 +196,11 @@ def main():
         @base.async_command('install_bootloader')
         def install_bootloader(self, **kwargs):
             time.sleep(0.5)
+
+    class Rescue(base.BaseAgentExtension):
+        @base.sync_command('finalize_rescue')
+        def finalize_rescue(self, **kwargs):
+            pass
 
     conf = cfg.CONF
     log.register_options(conf)
@@ -207,14 +218,19 @@ def main():
     }.items():
         conf.set_override(option, value)
 
+    def none_of_the_agent():
+        raise AssertionError('its own managers would write to this machine')
+
     managers = [Machine()]
     if not arguments.stock:
         ours = manager.ZsbmHardwareManager()
         ours.root, ours.mounts = arguments.root, False
         if arguments.in_band:
             ours.HARDWARE_MANAGER_VERSION = arguments.in_band
-        ours.initialize()
         managers.insert(0, ours)
+    # Before a thread of ours asks for managers: whoever finds none loads all
+    # that are installed, and those of the agent wipe disks.
+    agent_hardware._get_extensions = none_of_the_agent
     agent_hardware._global_managers = [
         {
             'name': type(found).__name__,
@@ -223,6 +239,8 @@ def main():
         }
         for found in managers
     ]
+    for found in managers:
+        found.initialize()
     process = agent.IronicPythonAgent.from_config(conf)
     process.ext_mgr = {
         name: types.SimpleNamespace(obj=extension(process))
@@ -230,6 +248,7 @@ def main():
             ('deploy', deploy.DeployExtension),
             ('standby', Standby),
             ('image', Image),
+            ('rescue', Rescue),
         )
     }
     process.run()

@@ -18,13 +18,13 @@ class FolderServer(fixtures.Fixture):
     :ivar port: 0: one that is free.
     """
 
-    def __init__(self, folder, port=0):
+    def __init__(self, folder, port=0, address=bmcs.ADDRESS):
         super().__init__()
-        self._folder, self.port = folder, port
+        self._folder, self.port, self._address = folder, port, address
 
     def _setUp(self):
         server = http.server.ThreadingHTTPServer(
-            (bmcs.ADDRESS, self.port),
+            (self._address, self.port),
             functools.partial(_Handler, directory=str(self._folder)),
         )
         self.port = server.server_port

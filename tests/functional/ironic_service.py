@@ -120,15 +120,20 @@ class Ironic:
     """One service: its folder, its process and clients for its API.
 
     :ivar bin: where its programs are: another environment for other code.
+    :ivar headers: of the question whether it is up: a token, where its API
+        asks for one.
+    :ivar starting_s: seconds that it may take to start.
     """
 
     bin = BIN
+    starting_s = STARTING_S
 
     def __init__(self, options=None):
         self.root = pathlib.Path(tempfile.mkdtemp(prefix='zsbm-functional-'))
         self.port = bmcs.free_port()
         self.url = f'http://{ADDRESS}:{self.port}'
         self.process = None
+        self.headers = {'X-OpenStack-Ironic-API-Version': 'latest'}
         self.configure(options or {})
 
     def configure(self, options):
@@ -144,16 +149,13 @@ class Ironic:
 
     def start(self):
         """Start it and wait for its API; the database is made once."""
-        for folder in ('state', 'tmp', 'lock', 'httpboot', 'tftpboot'):
-            (self.root / folder).mkdir(exist_ok=True)
-        for empty in ('kernel', 'ramdisk'):
-            (self.root / empty).touch()
-        arguments = ['--config-file', str(self.config_file)]
-        if not (self.root / 'ironic.sqlite').exists():
-            self._make_database(arguments)
+        self.make_database()
         with (self.root / 'out').open('ab') as out:
             self.process = subprocess.Popen(
-                [str(self.bin / 'ironic'), *arguments],
+                [
+                    *(str(self.bin / 'ironic'), '--config-file'),
+                    str(self.config_file),
+                ],
                 stdout=out,
                 stderr=out,
                 env=environment(),
@@ -169,7 +171,16 @@ class Ironic:
             load_yaml_config=False,
         ).baremetal
 
-    def _make_database(self, arguments):
+    def make_database(self):
+        """Make folders, schema and what images there have to be, once."""
+        for folder in ('state', 'tmp', 'lock', 'httpboot', 'tftpboot'):
+            (self.root / folder).mkdir(exist_ok=True)
+        for empty in ('kernel', 'ramdisk'):
+            (self.root / empty).touch()
+        if not (self.root / 'ironic.sqlite').exists():
+            self._make_schema()
+
+    def _make_schema(self):
         """Make the schema, or copy one that an earlier service made."""
         made = self.root / 'ironic.sqlite'
         kept = pathlib.Path(tempfile.gettempdir()) / (
@@ -180,7 +191,10 @@ class Ironic:
             shutil.copyfile(kept, made)
             return
         done = subprocess.run(
-            [str(self.bin / 'ironic-dbsync'), *arguments, 'create_schema'],
+            [
+                *(str(self.bin / 'ironic-dbsync'), '--config-file'),
+                *(str(self.config_file), 'create_schema'),
+            ],
             capture_output=True,
             text=True,
             timeout=STARTING_S,
@@ -193,14 +207,14 @@ class Ironic:
         draft.rename(kept)
 
     def _wait_for_conductor(self):
-        deadline = time.monotonic() + STARTING_S
+        deadline = time.monotonic() + self.starting_s
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 break
             with contextlib.suppress(requests.RequestException):
                 answer = requests.get(
                     f'{self.url}/v1/drivers',
-                    headers={'X-OpenStack-Ironic-API-Version': 'latest'},
+                    headers=self.headers,
                     timeout=5,
                 )
                 if answer.ok and answer.json()['drivers']:
@@ -264,6 +278,11 @@ class TestCase(base.BaseTestCase):
         super().setUpClass()
         cls.ironic = Ironic(cls.options)
         cls.addClassCleanup(cls.ironic.remove)
+        cls.start_ironic()
+
+    @classmethod
+    def start_ironic(cls):
+        """Start the service: a class may have it know more before."""
         cls.ironic.start()
 
     def setUp(self):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""As much of Neutron's API as ironic needs on a flat network, in memory.
+"""As much of Neutron's API as ironic needs of one network, in memory.
 
 Networks and subnets are given, ports come and go. It stands in for Neutron's
 answers only; a test with the real one is another matter.
@@ -14,6 +14,7 @@ import uuid
 import fixtures
 
 ADDRESS = '127.0.0.1'
+BOUND = {'binding:vif_type': 'other', 'status': 'ACTIVE'}
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -41,7 +42,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             links = [{'rel': 'self', 'href': url}]
             version = {'id': 'v2.0', 'status': 'CURRENT', 'links': links}
             return self._answer(200, {'versions': [version]})
-        kind = self.server.data.get(steps[0], {})
+        kind = self.server.data.get(steps[0])
+        if kind is None:
+            return self._answer(404, {'NeutronError': {'message': '404'}})
         if len(steps) == 2:
             found = kind.get(steps[1])
             if found is None:
@@ -61,9 +64,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         steps, _query = self._steps()
         wanted = self._body()[steps[0][:-1]]
         subnet = next(iter(self.server.data['subnets'].values()))
+        if not self.server.addresses:
+            error = {'type': 'IpAddressGenerationFailure', 'message': 'none'}
+            return self._answer(409, {'NeutronError': error})
         port = {
             'id': str(uuid.uuid4()),
-            'status': 'ACTIVE',
             'fixed_ips': [
                 {
                     'subnet_id': subnet['id'],
@@ -79,6 +84,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         steps, _query = self._steps()
         port = self.server.data['ports'][steps[1]]
         port.update(self._body()['port'])
+        if port.get('binding:host_id'):
+            port.update(self.server.fixture.binding)
         return self._answer(200, {'port': port})
 
     def do_DELETE(self):
@@ -94,13 +101,18 @@ class NeutronServer(fixtures.Fixture):
     """The server.
 
     :param cidr: of its one subnet.
-    :param addresses: which its ports get, in this order.
+    :param addresses: which its ports get, in this order; without one left it
+        makes no port.
     :ivar subnet: as the API shows it; tests set `enable_dhcp`.
+    :ivar binding: what a port becomes once it has a host.
+    :ivar data: all that it has, by kind and id. What is not there, such as
+        `segments`, is an extension that is not loaded.
     """
 
     def __init__(self, cidr, addresses):
         super().__init__()
         self._addresses = list(addresses)
+        self.binding = BOUND
         self.network = str(uuid.uuid4())
         self.subnet = {
             'id': str(uuid.uuid4()),
@@ -113,7 +125,8 @@ class NeutronServer(fixtures.Fixture):
     def _setUp(self):
         self._server = http.server.ThreadingHTTPServer((ADDRESS, 0), _Handler)
         self._server.addresses = self._addresses
-        self._server.data = {
+        self._server.fixture = self
+        self.data = self._server.data = {
             'networks': {
                 self.network: {'id': self.network, 'name': 'provisioning'}
             },
@@ -130,4 +143,4 @@ class NeutronServer(fixtures.Fixture):
     @property
     def ports(self):
         """The ports that are there now."""
-        return list(self._server.data['ports'].values())
+        return list(self.data['ports'].values())

@@ -18,6 +18,7 @@ from tests import bmcs
 from tests.functional import agent_process, image_server, ironic_service
 from tests.unit.image import made_up
 from zsbm_ironic.common import process
+from zsbm_ironic.drivers import deploy
 
 MAC = '52:54:00:5a:00:01'
 
@@ -96,7 +97,8 @@ class TestDeploy(DeployCase):
         self.assertNotIn('execute_deploy_step', agent.log())
         message = self.history(self.node)[-1]
         self.assertIn('deploy.check_ramdisk', message)
-        for word in ('web-3', '1.1', 'zsbm-ironic[ramdisk]'):
+        minimum = deploy.MINIMUM_IN_BAND_VERSION
+        for word in ('web-3', minimum, 'zsbm-ironic[ramdisk]'):
             self.assertIn(word, message)
         agent.end()
         self.bmc.machine.power = 'off'

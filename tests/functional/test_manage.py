@@ -36,7 +36,6 @@ class TestManage(ironic_service.TestCase):
         return node
 
     def check_validation(self, node):
-        self.api.create_port(node_uuid=node, address='52:54:00:00:00:01')
         result = self.api.validate_node(node, required=())
         for name, found in result.items():
             reason = NOT_VALID.get(name)
@@ -63,6 +62,7 @@ class TestManage(ironic_service.TestCase):
         # This BMC speaks SHA-1 only, which ipmitool has to be told.
         self.assertEqual(3, found.driver_info['ipmi_cipher_suite'])
         self.assertNotIn('redfish_address', found.driver_info)
+        self.api.create_port(node_uuid=node, address='52:54:00:00:00:01')
         self.check_validation(node)
 
     def test_redfish(self):
@@ -77,6 +77,8 @@ class TestManage(ironic_service.TestCase):
         )
         self.assertIn(bmc.fingerprint, info['redfish_verify_ca'])
         self.assertNotIn('ipmi_address', info)
+        # Its ports come when it is provided.
+        self.assertEqual([], list(self.api.ports(node=node)))
         self.check_validation(node)
 
     def test_upstreams_interfaces_work_on_a_pinned_certificate(self):

@@ -5,77 +5,20 @@ Needs Debian's package prometheus; the daemon that the package brings is not
 used: the test starts one of its own.
 """
 
-import contextlib
-import pathlib
 import shutil
-import subprocess
 import time
 import unittest
 
-import fixtures
 import requests
 
 from tests import bmcs
-from tests.functional import ironic_service
+from tests.functional import ironic_service, watch
 from zsbm_ironic.common import process
 from zsbm_ironic.lab.emulator import fixtures as emulated
 
 WAIT_S = 60
 # The conductor reads at most this often; see [zsbm_monitoring]interval_s.
 INTERVAL_S = 10
-
-
-class Prometheus(fixtures.Fixture):
-    """A Prometheus that scrapes one address each second."""
-
-    def __init__(self, target):
-        super().__init__()
-        self._target = target
-
-    def _setUp(self):
-        folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
-        (folder / 'prometheus.yml').write_text(
-            'global: {scrape_interval: 1s, scrape_timeout: 1s}\n'
-            'scrape_configs:\n'
-            '  - job_name: baremetal\n'
-            f"    static_configs: [{{targets: ['{self._target}']}}]\n"
-        )
-        port = bmcs.free_port()
-        self.url = f'http://{bmcs.ADDRESS}:{port}'
-        self._child = process.start(
-            [
-                'prometheus',
-                f'--config.file={folder}/prometheus.yml',
-                f'--storage.tsdb.path={folder}/data',
-                f'--web.listen-address={bmcs.ADDRESS}:{port}',
-            ],
-            log=folder / 'log',
-        )
-        self.addCleanup(self._end)
-
-    def _end(self):
-        self._child.terminate()
-        try:
-            self._child.wait(20)
-        except subprocess.TimeoutExpired:
-            self._child.kill()
-            self._child.wait()
-
-    def ask(self, query):
-        """Return {labels that matter: value} of a PromQL query."""
-        with contextlib.suppress(requests.ConnectionError):
-            answer = requests.get(
-                f'{self.url}/api/v1/query', {'query': query}, timeout=10
-            )
-            if answer.ok:
-                return {
-                    (
-                        found['metric'].get('node_name'),
-                        found['metric'].get('sensor'),
-                    ): float(found['value'][1])
-                    for found in answer.json()['data']['result']
-                }
-        return {}
 
 
 @unittest.skipUnless(shutil.which('prometheus'), 'package prometheus')
@@ -94,7 +37,11 @@ class TestMetrics(ironic_service.TestCase):
 
     def setUp(self):
         super().setUp()
-        self.prometheus = self.useFixture(Prometheus(self.listen))
+        job = {
+            'job_name': 'baremetal',
+            'static_configs': [{'targets': [self.listen]}],
+        }
+        self.prometheus = self.useFixture(watch.Prometheus([job]))
 
     def _managed(self, name, bmc):
         node = self.enrol('zsbm', bmc.driver_info(), name=name)
@@ -152,3 +99,26 @@ class TestMetrics(ironic_service.TestCase):
         self._until('baremetal_up', {('web-1', None): 1})
         self._delete(node)
         self._until('baremetal_up', {})
+
+    def test_rules_and_dashboards(self):
+        """Each is evaluated by a real Prometheus without an error."""
+        self._managed('web-1', self.useFixture(emulated.EmulatedIpmi()))
+        self._until('baremetal:node', {('web-1', None): 1})
+        rules = [
+            rule
+            for group in self.prometheus.get('rules')['data']['groups']
+            for rule in group['rules']
+        ]
+        self.assertLess(20, len(rules))
+        for rule in rules:
+            self.assertEqual('', rule.get('lastError', ''), rule['name'])
+        for title, expression in watch.panels():
+            query = watch.filled(
+                expression,
+                __rate_interval='1m',
+                node='web-1',
+                rack='.*',
+                **{'class': '.*'},
+            )
+            answer = self.prometheus.get('query', query=query)
+            self.assertEqual('success', answer['status'], (title, answer))

@@ -6,20 +6,34 @@ import time
 import requests
 
 from tests.functional import ironic_service
+from zsbm_ironic.bmc import watch
 from zsbm_ironic.lab.emulator import fixtures as emulated
 
+KNOWN_S = 6
+REDFISH_POLL_S = 5
 
-class TestPowerWatch(ironic_service.TestCase):
+
+class WatchCase(ironic_service.TestCase):
     options = {
         'conductor': {'force_power_state_during_sync': 'false'},
-        'zsbm_bmc': {'power_poll_s': '1'},
+        'zsbm_bmc': {
+            'power_poll_s': '4',
+            'redfish_poll_s': str(REDFISH_POLL_S),
+        },
     }
 
-    def wait_for_power(self, node, state):
-        deadline = time.monotonic() + 15
-        while self.api.get_node(node).power_state != state:
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.2)
+    def assert_known(self, node, bmc, power, seconds=KNOWN_S):
+        """Something happens to a machine: how long until Ironic knows?"""
+        bmc.power = power
+        began = time.monotonic()
+        while self.api.get_node(node).power_state != f'power {power}':
+            self.assertLess(time.monotonic() - began, seconds)
+            time.sleep(0.1)
+
+    def managed(self, bmc):
+        node = self.enrol('zsbm', bmc.driver_info())
+        self.manage(node)
+        return node
 
     def health(self, node):
         answer = requests.get(
@@ -29,28 +43,77 @@ class TestPowerWatch(ironic_service.TestCase):
         )
         return answer.json()['health']
 
+
+class TestPowerWatch(WatchCase):
     def test_power_follows_the_machine(self):
         bmc = self.useFixture(emulated.EmulatedIpmi('off'))
         bmc.set_reading('Inlet Temp', 45)
-        node = self.enrol('zsbm', bmc.driver_info())
-        self.manage(node)
-        for state in ('on', 'off', 'on'):
-            bmc.power = state
-            self.wait_for_power(node, f'power {state}')
+        node = self.managed(bmc)
+        for state in ('on', 'off', 'on', 'off'):
+            self.assert_known(node, bmc, state)
+            # At another moment between two looks each time.
+            time.sleep(1.3)
         # Ironic looked at the health as well, while it was there.
         self.assertEqual('Critical', self.health(node))
         # Nobody interfered with the machine, and one session did it all.
         self.assertEqual([], bmc.actions)
         self.assertEqual(1, bmc.sessions)
 
-    def test_a_dead_bmc_delays_no_other(self):
-        dead = self.useFixture(emulated.EmulatedIpmi('off', name='dead'))
+    def test_by_redfish(self):
+        bmc = self.useFixture(emulated.EmulatedRedfish('off'))
+        node = self.managed(bmc)
+        for state in ('on', 'off'):
+            self.assert_known(node, bmc, state, REDFISH_POLL_S + KNOWN_S)
+        self.assertEqual([], bmc.actions)
+
+    def test_dead_bmcs_delay_no_other(self):
+        dead = [
+            self.useFixture(
+                emulated.EmulatedIpmi('off', name=f'dead-{number}')
+            )
+            for number in range(3)
+        ]
+        dead.append(self.useFixture(emulated.EmulatedRedfish('off')))
         alive = self.useFixture(emulated.EmulatedIpmi('off', name='alive'))
-        node = self.enrol('zsbm', alive.driver_info())
-        for each in (self.enrol('zsbm', dead.driver_info()), node):
-            self.manage(each)
-        dead.faults.off = True
-        time.sleep(3)
+        node = self.managed(alive)
+        for each in dead:
+            self.managed(each)
+        for each in dead:
+            each.faults.off = True
         for state in ('on', 'off', 'on'):
-            alive.power = state
-            self.wait_for_power(node, f'power {state}')
+            self.assert_known(node, alive, state)
+
+
+class TestEvents(WatchCase):
+    options = {
+        **WatchCase.options,
+        'zsbm_bmc': {'power_poll_s': '4', 'redfish_poll_s': '3600'},
+    }
+
+    def test_a_bmc_that_tells(self):
+        bmc = self.useFixture(emulated.EmulatedRedfish('off', events=True))
+        node = self.managed(bmc)
+        # Its events are heard once it has been asked.
+        self.assert_known(node, bmc, 'on', 2 * KNOWN_S)
+        for state in ('off', 'on'):
+            # Long enough that it is no longer asked because of the last.
+            time.sleep(watch.EVENT_PAUSE_S + 2 * watch.EVENT_GAP_S)
+            self.assert_known(node, bmc, state)
+        self.assertEqual([], bmc.actions)
+
+
+class TestEnd(ironic_service.TestCase):
+    options = WatchCase.options
+
+    def test_a_conductor_that_ends_frees_the_slots(self):
+        bmcs = (
+            self.useFixture(emulated.EmulatedIpmi('off')),
+            self.useFixture(emulated.EmulatedRedfish('off')),
+        )
+        for bmc in bmcs:
+            self.manage(self.enrol('zsbm', bmc.driver_info()))
+            self.assertLess(0, bmc.sessions)
+        self.ironic.stop()
+        self.addCleanup(self.ironic.start)
+        for bmc in bmcs:
+            self.assertEqual(0, bmc.sessions)

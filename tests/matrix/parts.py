@@ -18,8 +18,24 @@ CODE = (
     'releasenotes/source',
     'setup.py',
 )
-SHELL = ('tools/test', 'tools/common.sh', 'tools/quickstart', '.ci/run')
-TEXT = ('README.rst', 'CONTRIBUTING.rst', 'SECURITY.rst')
+SHELL = (
+    'tools/test',
+    'tools/common.sh',
+    'tools/quickstart',
+    '.ci/run',
+    'devstack/override-defaults',
+    'devstack/settings',
+    'devstack/plugin.sh',
+    'devstack/lib/zsbm-ironic',
+    'tests/devstack/phases.sh',
+    'zsbm_ironic/monitoring/install_exporter.sh',
+)
+TEXT = (
+    'README.rst',
+    'CONTRIBUTING.rst',
+    'SECURITY.rst',
+    'devstack/README.rst',
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +85,11 @@ PARTS = (
             _command('ruff format', 'ruff', 'format', '--check', *CODE),
             _tool('flake8', *CODE),
             _tool('doc8', '-q', *TEXT, 'doc/source', 'releasenotes/notes'),
-            _command('codespell', 'codespell', *CODE, *TEXT, 'tools', 'etc'),
+            _command(
+                'codespell',
+                'codespell',
+                *(*CODE, *TEXT, 'tools', 'etc', 'devstack'),
+            ),
             _command('reno lint', 'reno', '-q', 'lint'),
             _command('bashate', 'bashate', '-i', 'E006', *_shell_files()),
             _command('shellcheck', 'shellcheck', '-x', *_shell_files()),
@@ -108,6 +128,27 @@ PARTS = (
             checks.Tests(
                 'tests/functional',
                 exclude='tests/functional/slow.txt',
+                serial=True,
+                verbose=True,
+            ),
+        ),
+        profiles=('lab', 'test'),
+    ),
+    Part(
+        'fleet',
+        'fifty emulated BMCs, with faults, and a short soak',
+        120,
+        (checks.Tests('tests/fleet', serial=True, verbose=True),),
+        profiles=('lab', 'test'),
+    ),
+    Part(
+        'devstack',
+        "every phase of the devstack plugin, with devstack's own functions",
+        120,
+        (
+            checks.Tests(
+                'tests/devstack',
+                exclude='tests/devstack/slow.txt',
                 serial=True,
                 verbose=True,
             ),

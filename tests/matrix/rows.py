@@ -3,9 +3,12 @@
 
 checks
     A row for each part of the sample but those below.
-functional
-    A row for each module in tests/functional, without test_.
-the name of a module in tests/e2e, without test_
+functional, devstack
+    A row for each module in tests/functional and tests/devstack, without
+    test_.
+fleet
+    A row for each test in tests/fleet, without test_, with a thousand BMCs.
+the name of a module in tests/e2e, without test_, or of a folder in it
     A row for each test in it, without test_: the test
     tests.e2e.test_faults.FaultsTest.test_disk_full is the row
     faults/disk_full.
@@ -31,6 +34,14 @@ from tests.matrix import checks, parts
 LIMIT_S = 60 * 60
 E2E = 'tests/e2e'
 FUNCTIONAL = 'tests/functional'
+DEVSTACK = 'tests/devstack'
+FLEET = 'tests/fleet'
+# What the sample has less of: tests/fleet/scale.py.
+FLEET_SIZES = (
+    ('ZSBM_FLEET_IPMI', '700'),
+    ('ZSBM_FLEET_REDFISH', '300'),
+    ('ZSBM_FLEET_ROUNDS', '14400'),
+)
 PROFILES = ('lab', 'test', 'doc', 'full')
 
 
@@ -39,12 +50,14 @@ class Row:
     """One cell of the matrix.
 
     :ivar profiles: what it needs of bindep.txt.
+    :ivar env: environment variables beside those of `tools/test`.
     """
 
     group: str
     name: str
     runs: tuple[checks.Command | checks.Tests, ...]
     profiles: tuple[str, ...] = PROFILES
+    env: tuple[tuple[str, str], ...] = ()
 
     @property
     def title(self) -> str:
@@ -55,8 +68,9 @@ class Row:
         outcome = checks.Outcome()
         with tempfile.TemporaryDirectory() as folder:
             figures = pathlib.Path(folder, 'figures.json')
+            env = {**dict(self.env), 'ZSBM_FIGURES': str(figures)}
             for check in self.runs:
-                outcome.add(check.run(LIMIT_S, {'ZSBM_FIGURES': str(figures)}))
+                outcome.add(check.run(LIMIT_S, env))
             if figures.exists():
                 outcome.figures.update(json.loads(figures.read_text()))
         return outcome
@@ -66,12 +80,25 @@ def of_test(test_id: str) -> Row:
     """Return the row of one end-to-end test."""
     plain = test_id.split('[')[0]
     module, _class, method = plain.rsplit('.', 2)
+    # tests, e2e, then a module or a folder of modules.
+    group = module.split('.')[2]
     return _row_of_tests(
-        module.rsplit('.', 1)[-1].removeprefix('test_'),
+        group.removeprefix('test_'),
         method.removeprefix('test_'),
         E2E,
         rf'^{re.escape(plain)}(\[|$)',
     )
+
+
+def of_fleet_test(test_id: str) -> Row:
+    """Return the row of one test of a fleet, in its full size."""
+    row = _row_of_tests(
+        'fleet',
+        test_id.rpartition('.')[2].removeprefix('test_'),
+        FLEET,
+        rf'^{re.escape(test_id)}(\[|$)',
+    )
+    return dataclasses.replace(row, env=FLEET_SIZES)
 
 
 def _row_of_tests(group: str, name: str, folder: str, regex: str) -> Row:
@@ -89,9 +116,12 @@ def every() -> list[Row]:
     found = [
         Row('checks', part.name, part.checks)
         for part in parts.PARTS
-        if part.name not in ('e2e', 'functional')
+        if part.name not in ('devstack', 'e2e', 'fleet', 'functional')
     ]
-    found += [_functional(path.stem) for path in _modules(FUNCTIONAL)]
+    for folder in (FUNCTIONAL, DEVSTACK):
+        found += [_of_module(folder, one.stem) for one in _modules(folder)]
+    for path in _modules(FLEET):
+        found += [of_fleet_test(test_id) for test_id in tests_in(path)]
     for path in _modules(E2E):
         found += [of_test(test_id) for test_id in tests_in(path)]
     for path in sorted((checks.TOP / 'benchmarks').glob('bench_*.py')):
@@ -108,7 +138,8 @@ def every() -> list[Row]:
 
 
 def _modules(folder: str) -> list[pathlib.Path]:
-    return sorted((checks.TOP / folder).glob('test_*.py'))
+    top = checks.TOP / folder
+    return sorted([*top.glob('test_*.py'), *top.glob('*/test_*.py')])
 
 
 def tests_in(path: pathlib.Path) -> list[str]:
@@ -124,12 +155,13 @@ def tests_in(path: pathlib.Path) -> list[str]:
     )
 
 
-def _functional(module: str) -> Row:
+def _of_module(folder: str, module: str) -> Row:
+    group = pathlib.PurePath(folder).name
     return _row_of_tests(
-        'functional',
+        group,
         module.removeprefix('test_'),
-        FUNCTIONAL,
-        rf'^tests\.functional\.{module}\.',
+        folder,
+        rf'^tests\.{group}\.{module}\.',
     )
 
 

@@ -32,9 +32,11 @@ LOADS = {
         'ironic.hardware.interfaces.boot',
         'ironic.hardware.interfaces.deploy',
         'ironic.hardware.interfaces.management',
+        'ironic.hardware.interfaces.network',
         'ironic.hardware.interfaces.power',
         'ironic.hardware.interfaces.vendor',
     ),
+    'network': (),
     'ramdisk': (
         'ironic_python_agent.hardware_managers',
         'ironic_python_agent.inspector.collectors',
@@ -47,8 +49,9 @@ LOADS = {
 
 # What an extra must not bring along.
 WITHOUT = {
-    '': ('ironic', 'openstacksdk', 'pyghmi'),
-    'conductor': ('ironic-python-agent', 'sushy-tools'),
+    '': ('ironic', 'netmiko', 'openstacksdk', 'pyghmi'),
+    'conductor': ('ironic-python-agent', 'netmiko', 'sushy-tools'),
+    'network': ('ironic', 'networking-generic-switch', 'neutron', 'pyghmi'),
     'ramdisk': ('ironic', 'pyghmi', 'openstacksdk'),
     'netboot': ('ironic', 'ironic-python-agent', 'pyghmi', 'openstacksdk'),
     'image': ('ironic', 'ironic-python-agent', 'pyghmi', 'openstacksdk'),
@@ -57,8 +60,12 @@ WITHOUT = {
 
 LOADER = pathlib.Path(__file__).with_name('load_entry_points.py')
 
-# The agent registers its options before it looks for hardware managers.
-IMPORT_FIRST = {'ramdisk': 'ironic_python_agent.config'}
+# The agent registers its options before it looks for hardware managers; the
+# conductor imports what asks switches when it does.
+IMPORT_FIRST = {
+    'network': 'zsbm_ironic.network.switches.platforms',
+    'ramdisk': 'ironic_python_agent.config',
+}
 
 
 @functools.cache
@@ -185,6 +192,9 @@ class ExtraTest(testtools.TestCase):
 
     def test_conductor(self) -> None:
         self._check('conductor')
+
+    def test_network(self) -> None:
+        self._check('network')
 
     def test_ramdisk(self) -> None:
         self._check('ramdisk')

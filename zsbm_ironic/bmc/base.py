@@ -125,6 +125,10 @@ class Bmc(Protocol):
         """Return the worst state among the components."""
         ...
 
+    def logged_events(self) -> int | None:
+        """Count the entries of the event log; None where unknown."""
+        ...
+
     def vendor(self) -> VendorInfo:
         """Return maker, model, serial number and firmware."""
         ...

@@ -7,7 +7,8 @@ weaker protocol (RAKP answers can be cracked offline). Only a port that is
 closed, or a web server that has no Redfish at all, leads on to IPMI; a port
 that is silent, or TLS that breaks, is a question for a person.
 
-Called at `manage`, when nothing is known yet; nothing outlives a call.
+Called at `manage`, when nothing is known yet; its packet also by `together`.
+Nothing outlives a call.
 """
 
 import concurrent.futures
@@ -211,10 +212,10 @@ def probe_ipmi(address: str, port: int, timeout_s: float = IPMI_S) -> Ipmi:
         while (left_s := deadline - time.monotonic()) > 0 and refusals < 3:
             sequence = random.randrange(64)  # noqa: S311 - a tag, no secret
             try:
-                sock.send(_capabilities_request(sequence))
+                sock.send(capabilities_request(sequence))
                 if not poller.poll(1000 * min(left_s, IPMI_RESEND_S)):
                     continue
-                found = _capabilities(sock.recv(1024), sequence)
+                found = capabilities(sock.recv(1024), sequence)
             except OSError:
                 # The host says that nobody listens; once may be a BMC that
                 # is just starting.
@@ -230,14 +231,18 @@ def _sum(data: bytes) -> bytes:
     return bytes([-sum(data) & 0xFF])
 
 
-def _capabilities_request(sequence: int) -> bytes:
+def capabilities_request(sequence: int) -> bytes:
+    """Return the packet of Get Channel Authentication Capabilities.
+
+    :param sequence: 0 to 63; the answer has it too.
+    """
     head = bytes([0x20, 0x06 << 2])
     body = bytes([0x81, sequence << 2, _CAPABILITIES, 0x8E, 4])
     message = head + _sum(head) + body + _sum(body)
     return _RMCP + b'\0' + _SESSIONLESS[:8] + bytes([len(message)]) + message
 
 
-def _capabilities(packet: bytes, sequence: int) -> Ipmi | None:
+def capabilities(packet: bytes, sequence: int) -> Ipmi | None:
     """Read an answer; None for anything else that comes by."""
     # RMCP 4, session 10, then rq, netfn, sum, rs, seq, command, code, data.
     if len(packet) < 25 or packet[3] != 7 or packet[4] != 0:

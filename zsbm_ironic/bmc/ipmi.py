@@ -28,8 +28,10 @@ LOG = log.getLogger(__name__)
 # IPMI v2.0 appendix G; chapter 28 for the chassis commands.
 CHASSIS = 0x00
 APP = 0x06
+STORAGE = 0x0A
 GET_STATUS = 0x01
 GET_DEVICE_ID = 0x01
+GET_SEL_INFO = 0x40
 CONTROL = 0x02
 IDENTIFY = 0x04
 SET_BOOT_OPTIONS = 0x08
@@ -119,16 +121,19 @@ class IpmiBmc:
     def __init__(
         self,
         credentials: bmc_credentials.Credentials,
-        login_s: float = rmcp.LOGIN_S,
+        login_s: float | None = None,
     ) -> None:
         """Log in.
 
-        :raises BmcUnreachable: silence for `login_s` seconds.
+        :param login_s: seconds after which a silent BMC is given up.
+        :raises BmcUnreachable: silence.
         :raises BmcCredentialsRefused: user or password is wrong.
         :raises BmcUnsupported: no IPMI v2.0.
         """
         self.address = credentials.address
-        self.session = rmcp.RmcpSession(credentials, login_s)
+        self.session = rmcp.RmcpSession(
+            credentials, rmcp.LOGIN_S if login_s is None else login_s
+        )
         self._inventory = _Inventory(self.session)
 
     @property
@@ -166,15 +171,16 @@ class IpmiBmc:
         raise kind(address=self.address, what=what, answer=text)
 
     def get_power(self) -> base.PowerState:
-        """Return bit 0 of Get Chassis Status (section 28.2)."""
+        """Ask for the chassis status."""
         status = self._ask('chassis status', CHASSIS, GET_STATUS)
-        if not status:
+        found = power_in((0, status))
+        if found is None:
             raise exception.BmcCommandFailed(
                 address=self.address,
                 what='chassis status',
                 answer='an empty answer',
             )
-        return base.PowerState.ON if status[0] & 1 else base.PowerState.OFF
+        return found
 
     def set_power(self, action: base.PowerAction) -> None:
         """Send a chassis control; does not wait for its effect.
@@ -299,6 +305,15 @@ class IpmiBmc:
         """Return the worst sensor state; UNKNOWN without sensors."""
         return base.worst([reading.health for reading in self.sensors()])
 
+    def logged_events(self) -> int | None:
+        """Count the entries of the SEL (section 31.2)."""
+        try:
+            info = self._ask('event log', STORAGE, GET_SEL_INFO)
+        except exception.GiveUp as exc:
+            LOG.debug('%s', exc)
+            return None
+        return int.from_bytes(info[1:3], 'little') if len(info) > 2 else None
+
     def vendor(self) -> base.VendorInfo:
         """Return what the FRU of the system says, as far as there is one."""
         # Get Device ID, section 20.1: firmware and the maker's IANA number.
@@ -368,6 +383,16 @@ class IpmiBmc:
                 'BMC %s: its %s cannot be read: %r', self.address, what, exc
             )
         return None
+
+
+def power_in(answer: tuple[int, bytes] | None) -> base.PowerState | None:
+    """Return bit 0 of an answer to Get Chassis Status (section 28.2).
+
+    :param answer: completion code and data; None where there was none.
+    """
+    if answer is None or answer[0] != 0 or not answer[1]:
+        return None
+    return base.PowerState.ON if answer[1][0] & 1 else base.PowerState.OFF
 
 
 def _reading(found: Any) -> base.SensorReading:

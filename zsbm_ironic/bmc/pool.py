@@ -5,21 +5,24 @@ A login costs five packets (IPMI) or a TLS handshake and a session (Redfish), a
 question on a held session two packets. One pool a process, made when it is
 first used and closed at exit: `shared()`. Called by the drivers and by
 monitoring with the node's uuid as owner. At most one session per owner and
-`max_sessions` in all; one that was idle for `idle_s` is closed at the next
-call, before the BMC forgets it.
+`max_sessions` in all, each of which is an open file; one that was idle for
+`idle_s` is closed at the next call, before the BMC forgets it. A BMC without
+a free slot is left be for a while, which grows.
 """
 
 import atexit
 import collections
 import dataclasses
+import functools
+import resource
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from oslo_log import log
 
-from zsbm_ironic.bmc import base, ipmi, redfish
+from zsbm_ironic.bmc import base, ipmi, redfish, together
 from zsbm_ironic.bmc import credentials as bmc_credentials
 from zsbm_ironic.common import exception
 
@@ -28,9 +31,20 @@ T = TypeVar('T')
 
 # A BMC closes a session after 60 s +/- 3 s without traffic: IPMI v2.0 6.12.15.
 IDLE_S = 45.0
-MAX_SESSIONS = 256
+# More than a conductor has nodes; fewer where it may not open as many files,
+# of which all else gets its part.
+MAX_SESSIONS = 4096
+OTHER_FILES = 384
 WAIT_S = 30.0
 SWEEP_S = 5.0
+# How long a BMC without a free slot is left be: twice as long each time.
+FULL_MIN_S = 5.0
+FULL_MAX_S = 60.0
+# All log-outs together, so many side by side.
+CLOSE_S = 5.0
+# How long nobody but a person tries a password that was refused.
+REFUSED_S = 300.0
+CLOSERS = 16
 
 LOGINS: dict[
     base.BmcProtocol, Callable[[bmc_credentials.Credentials], base.Bmc]
@@ -48,6 +62,10 @@ class _Place:
     credentials: bmc_credentials.Credentials | None = None
     bmc: Any = None
     used_at: float = 0.0
+    full_times: int = 0
+    full_until: float = 0.0
+    refusal: exception.BmcCredentialsRefused | None = None
+    refused_until: float = 0.0
 
     def close(self) -> None:
         bmc, self.bmc = self.bmc, None
@@ -72,6 +90,7 @@ class Pool:
         )
         self._guard = threading.Lock()
         self._swept_at = 0.0
+        self._ending = False
 
     def __len__(self) -> int:
         """Count the sessions that are held now."""
@@ -85,6 +104,7 @@ class Pool:
         *,
         once: bool = False,
         hold: bool = True,
+        unasked: bool = False,
     ) -> T:
         """Run `function` on the logged-in BMC of an owner.
 
@@ -95,17 +115,25 @@ class Pool:
         :param once: `function` acts. A held session is tried with a harmless
             question first, so that an action is not sent into the void.
         :param hold: False gives the BMC its slot back at once.
-        :raises BmcBusy: somebody else used the session for 30 s.
+        :param unasked: no person waits for it: a BMC that refused the
+            password is left be for REFUSED_S, so that it locks nobody out.
+        :raises BmcBusy: somebody else used the session for 30 s, the BMC has
+            no free slot and is left be.
         """
         self.sweep()
         place = self._locked(owner, credentials.address)
         try:
+            if unasked:
+                _let_be(place, credentials)
             return self._run(place, credentials, function, once)
+        except exception.BmcBusy:
+            # It is there: another login would be more work for it.
+            raise
         except exception.ZsbmError:
             place.close()
             raise
         finally:
-            if not hold:
+            if not hold or self._ending:
                 place.close()
             place.used_at = time.monotonic()
             place.lock.release()
@@ -121,6 +149,8 @@ class Pool:
         if place.credentials != credentials or stale:
             place.close()
         held = place.bmc is not None
+        if not held and not once:
+            _respect(place, credentials.address)
         try:
             bmc = self._logged_in(place, credentials)
             if not once:
@@ -140,9 +170,89 @@ class Pool:
         self, place: _Place, credentials: bmc_credentials.Credentials
     ) -> Any:
         if place.bmc is None:
-            place.bmc = LOGINS[credentials.protocol](credentials)
+            try:
+                place.bmc = LOGINS[credentials.protocol](credentials)
+            except exception.BmcBusy:
+                place.full_times += 1
+                place.full_until = time.monotonic() + min(
+                    FULL_MAX_S, FULL_MIN_S * 2 ** (place.full_times - 1)
+                )
+                raise
+            except exception.BmcCredentialsRefused as exc:
+                place.credentials, place.refusal = credentials, exc
+                place.refused_until = time.monotonic() + REFUSED_S
+                raise
             place.credentials = credentials
+            place.full_times = 0
+            place.refusal = None
         return place.bmc
+
+    def holds(
+        self, owner: str, credentials: bmc_credentials.Credentials
+    ) -> bool:
+        """Say whether there is an IPMI session that `powers` can ask on."""
+        place = self._places.get(owner)
+        return place is not None and self._is_live(place, credentials)
+
+    def _is_live(
+        self, place: _Place, credentials: bmc_credentials.Credentials
+    ) -> bool:
+        return (
+            isinstance(place.bmc, ipmi.IpmiBmc)
+            and place.credentials == credentials
+            and time.monotonic() - place.used_at <= self.idle_s
+        )
+
+    def powers(
+        self,
+        wanted: Mapping[str, bmc_credentials.Credentials],
+        limit_s: float,
+    ) -> Iterator[tuple[str, base.PowerState | None]]:
+        """Ask the IPMI BMCs with which a session is held, all at once.
+
+        :param wanted: by owner; whoever has no session, or whose session is
+            in use, is left out.
+        :param limit_s: how long to wait for those that do not answer.
+        :returns: owner and power, as the answers come; None for no answer,
+            whose session is closed.
+        """
+        places: dict[str, _Place] = {}
+        try:
+            for owner, credentials in wanted.items():
+                place = self._lent(owner, credentials)
+                if place is not None:
+                    places[owner] = place
+            answers = together.ask(
+                {name: place.bmc.session for name, place in places.items()},
+                ipmi.CHASSIS,
+                ipmi.GET_STATUS,
+                limit_s,
+            )
+            for owner, answer in answers:
+                place = places.pop(owner)
+                power = ipmi.power_in(answer)
+                if power is None:
+                    place.close()
+                place.used_at = time.monotonic()
+                place.lock.release()
+                yield owner, power
+        finally:
+            for place in places.values():
+                place.lock.release()
+
+    def _lent(
+        self, owner: str, credentials: bmc_credentials.Credentials
+    ) -> _Place | None:
+        """Return a place with a live IPMI session that nobody uses, locked."""
+        with self._guard:
+            place = self._places.get(owner)
+            if place is None or not place.lock.acquire(blocking=False):
+                return None
+            self._places.move_to_end(owner)
+        if self._is_live(place, credentials):
+            return place
+        place.lock.release()
+        return None
 
     def _locked(self, owner: str, address: str) -> _Place:
         while True:
@@ -172,9 +282,11 @@ class Pool:
                 if place.bmc is not None
             ]
         excess = len(held) - self.max_sessions
-        for index, (owner, place) in enumerate(held):
-            if index < excess or now - place.used_at > self.idle_s:
-                self.drop(owner, wait=False)
+        self._drop_all(
+            owner
+            for index, (owner, place) in enumerate(held)
+            if index < excess or now - place.used_at > self.idle_s
+        )
 
     def drop(self, owner: str, *, wait: bool = True) -> None:
         """Close an owner's session: its node moved, changed or went away.
@@ -196,13 +308,77 @@ class Pool:
 
     def keep_only(self, owners: Collection[str]) -> None:
         """Drop the sessions of all others, as after a rebalance."""
-        for owner in set(self._places) - set(owners):
-            self.drop(owner, wait=False)
+        self._drop_all(set(self._places) - set(owners))
+
+    def _drop_all(self, owners: Iterable[str], limit_s: float = 0.0) -> None:
+        log_out(
+            (functools.partial(self.drop, one, wait=False) for one in owners),
+            limit_s,
+        )
 
     def close(self) -> None:
-        """Log out everywhere; the pool can be used again afterwards."""
-        for owner in list(self._places):
-            self.drop(owner, wait=False)
+        """Log out everywhere, and hold no session from now on.
+
+        One that is in use is closed by its user. A BMC that is dead by
+        then keeps nobody: what is not closed within CLOSE_S is left to
+        threads that end with the process.
+        """
+        self._ending = True
+        self._drop_all(list(self._places), CLOSE_S)
+
+
+def log_out(
+    closings: Iterable[Callable[[], object]], limit_s: float = CLOSE_S
+) -> None:
+    """Call each, many side by side, and wait for so long at most."""
+    todo = collections.deque(closings)
+
+    def work() -> None:
+        while True:
+            try:
+                close = todo.popleft()
+            except IndexError:
+                return
+            try:
+                close()
+            except Exception as exc:
+                LOG.debug('A BMC session did not close: %s', exc)
+
+    threads = [
+        threading.Thread(target=work, daemon=True)
+        for _ in range(min(CLOSERS, len(todo)))
+    ]
+    for one in threads:
+        one.start()
+    deadline = time.monotonic() + limit_s
+    for one in threads:
+        one.join(max(0.0, deadline - time.monotonic()))
+
+
+def _respect(place: _Place, address: str) -> None:
+    """Leave a BMC be that had no free slot a moment ago.
+
+    :raises BmcBusy: it is not time yet.
+    """
+    left_s = place.full_until - time.monotonic()
+    if left_s > 0:
+        raise exception.BmcBusy(
+            address=address,
+            answer=f'no session is free, asked again in {left_s:.0f} s',
+        )
+
+
+def _let_be(place: _Place, credentials: bmc_credentials.Credentials) -> None:
+    """Do not try a password again that was refused a while ago.
+
+    :raises BmcCredentialsRefused: as it was then.
+    """
+    if (
+        place.refusal is not None
+        and place.credentials == credentials
+        and time.monotonic() < place.refused_until
+    ):
+        raise place.refusal
 
 
 _shared: Pool | None = None
@@ -214,6 +390,26 @@ def shared() -> Pool:
     global _shared
     with _shared_guard:
         if _shared is None:
-            _shared = Pool()
+            _shared = Pool(max_sessions=allowed_sessions())
             atexit.register(_shared.close)
         return _shared
+
+
+def allowed_sessions() -> int:
+    """Return how many sessions the files that we may open allow.
+
+    Whoever has more BMCs pays a login for each question to some of them: the
+    log says so once.
+    """
+    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return MAX_SESSIONS
+    found = max(1, min(MAX_SESSIONS, soft - OTHER_FILES))
+    if found < MAX_SESSIONS:
+        LOG.info(
+            'Sessions with at most %d BMCs are held: this process may open '
+            '%d files (LimitNOFILE= of its systemd unit).',
+            found,
+            soft,
+        )
+    return found

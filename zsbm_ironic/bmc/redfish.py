@@ -8,6 +8,8 @@ which hold years of vendor fixes: the drivers delegate to them. Made by
 authentication, until `close`.
 """
 
+import http
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -17,7 +19,7 @@ from sushy import auth as sushy_auth
 from sushy import connector as sushy_connector
 from sushy import exceptions as sushy_exc
 
-from zsbm_ironic.bmc import base, trust
+from zsbm_ironic.bmc import base, events, trust
 from zsbm_ironic.bmc import credentials as bmc_credentials
 from zsbm_ironic.common import exception
 
@@ -26,6 +28,8 @@ T = TypeVar('T')
 
 CONNECT_S = 5.0
 READ_S = 15.0
+# One question, or all sensors together.
+INQUIRY_S = 30.0
 
 _AUTH = {
     'auto': sushy_auth.SessionOrBasicAuth,
@@ -44,6 +48,11 @@ _HEALTH = {
     'warning': base.Health.WARNING,
     'critical': base.Health.CRITICAL,
 }
+# What a log can have.
+_COUNTS = range(1 << 31)
+_PATH = re.compile(r'/redfish/[!-~]{1,512}')
+# LogService.v1_1_0 LogEntryType.
+_EVENT_LOGS = frozenset({'Event', 'SEL', 'Multiple'})
 _BOOT = {
     sushy.BOOT_SOURCE_TARGET_PXE: base.BootDevice.PXE,
     sushy.BOOT_SOURCE_TARGET_HDD: base.BootDevice.DISK,
@@ -77,7 +86,7 @@ def mount(
     made._session.mount('https://', trust.Adapter(policy))
 
 
-# Sessions that could not be ended, by address: the BMC was silent, or showed
+# Sessions that could not be ended, by URL: the BMC was silent, or showed
 # another certificate. Its slots are few, so whoever logs in next ends them.
 _left_open: dict[str, set[str]] = {}
 
@@ -124,6 +133,8 @@ class RedfishBmc:
         self.credentials = credentials
         self.address = credentials.address
         self._root: Any = None
+        self._logs: tuple[str, ...] | None = None
+        self._events: str | None = None
         self.certificate: trust.Certificate | None = None
         self._check_certificate()
         self._connector = connector(
@@ -135,9 +146,11 @@ class RedfishBmc:
         self._connector._session.headers['Connection'] = 'keep-alive'
         try:
             self._root = self._ask('log in', self._log_in)
-            for path in _left_open.pop(self.address, ()):
-                end_session(self._connector, path, credentials.username)
             self._system = self._ask('find its system', self._find_system)
+            # Not before: sushy's basic authentication is believed unasked, and
+            # each request with a wrong password may lock the account.
+            for path in _left_open.pop(self._connector._url, ()):
+                end_session(self._connector, path, credentials.username)
         except BaseException:
             self.close()
             raise
@@ -183,8 +196,15 @@ class RedfishBmc:
 
     def _ask(self, what: str, ask: Callable[[], T]) -> T:
         try:
-            return ask()
+            with trust.within(INQUIRY_S):
+                return ask()
         except sushy_exc.AccessError as exc:
+            if exc.status_code == http.HTTPStatus.FORBIDDEN:
+                raise exception.BmcUnsupported(
+                    address=self.address,
+                    what=what,
+                    answer=f'user {self.credentials.username} may not',
+                ) from exc
             source = self.credentials.source
             raise exception.BmcCredentialsRefused(
                 address=self.address,
@@ -213,6 +233,13 @@ class RedfishBmc:
                 ) from exc
             raise exception.BmcCommandFailed(
                 address=self.address, what=what, answer=str(exc)
+            ) from exc
+        except (ValueError, TypeError, AttributeError, LookupError) as exc:
+            # sushy's, of a page that is not as Redfish has it.
+            raise exception.BmcCommandFailed(
+                address=self.address,
+                what=what,
+                answer=f'no valid Redfish: {ascii(str(exc)[:80])}',
             ) from exc
 
     def get_power(self) -> base.PowerState:
@@ -252,14 +279,12 @@ class RedfishBmc:
     def sensors(self) -> tuple[base.SensorReading, ...]:
         """Read fans, temperatures and power supplies of each chassis."""
         readings: list[base.SensorReading] = []
-        for chassis in self._optional(lambda: self._system.chassis) or ():
-            thermal = self._optional(lambda c=chassis: c.thermal)  # type: ignore[misc]
-            power = self._optional(lambda c=chassis: c.power)  # type: ignore[misc]
-            if thermal is not None:
-                readings += map(_temperature, thermal.temperatures or ())
-                readings += map(_fan, thermal.fans or ())
-            if power is not None:
-                readings += map(_supply, power.power_supplies or ())
+        with trust.within(INQUIRY_S):
+            for chassis in self._optional(lambda: self._system.chassis) or ():
+                for page in (_thermal_of, _power_of):
+                    readings += (
+                        self._optional(lambda p=page, c=chassis: p(c)) or ()  # type: ignore[misc]
+                    )
         return tuple(readings)
 
     def _optional(self, ask: Callable[[], T]) -> T | None:
@@ -276,12 +301,71 @@ class RedfishBmc:
         def ask() -> tuple[object, ...]:
             self._system.refresh(force=True)
             status = self._system.status
-            return (status.health_rollup, status.health)
+            return (status.health_rollup, status.health) if status else ()
 
         for found in self._ask('health', ask):
             if found is not None:
                 return _health(found)
         return base.Health.UNKNOWN
+
+    def logged_events(self) -> int | None:
+        """Count the entries of the system's event logs.
+
+        Asked only of a BMC that can return a part of a log: a whole one is
+        read entry by entry from its flash, which takes some a minute.
+        """
+        if self._logs is None:
+            self._logs = self._find_logs()
+        counts = [
+            self._page(f'{path}?$top=1').get('Members@odata.count')
+            for path in self._logs
+        ]
+        found = [one for one in counts if type(one) is int and one in _COUNTS]
+        return sum(found) if found else None
+
+    def _find_logs(self) -> tuple[str, ...]:
+        """Return the paths of the entries of event logs."""
+        features = self._root.json.get('ProtocolFeaturesSupported') or {}
+        if not features.get('TopSkipQuery'):
+            return ()
+        logs = self._page(_link(self._system.json, 'LogServices'))
+        services = [
+            self._page(_link(one)) for one in logs.get('Members') or ()
+        ]
+        entries = (
+            _link(one, 'Entries')
+            for one in services
+            if one.get('LogEntryType', 'Event') in _EVENT_LOGS
+        )
+        return tuple(path for path in entries if path)
+
+    def event_stream(self) -> events.Stream | None:
+        """Return where events are read; None where it sends none."""
+        if self._events is None:
+            service = self._page(_link(self._root.json, 'EventService'))
+            found = _local(service.get('ServerSentEventUri'))
+            if service.get('ServiceEnabled') is False:
+                found = None
+            self._events = found or ''
+        if not self._events:
+            return None
+        # A session ends where polls are rare; a password does not.
+        token = None
+        if self.credentials.redfish.auth_type == 'session':
+            token = self._root._auth.get_session_key()
+        return events.Stream(self.credentials, self._events, token)
+
+    def _page(self, path: str | None) -> dict[str, Any]:
+        """Return a resource as it is; {} where the BMC has it not."""
+        if path is None:
+            return {}
+        answer = self._optional(lambda: self._connector.get(path))
+        try:
+            found = answer.json() if answer is not None else None
+        except ValueError as exc:
+            LOG.debug('BMC %s: %s is no JSON: %s', self.address, path, exc)
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def vendor(self) -> base.VendorInfo:
         """Return the identity that the system resource gives."""
@@ -319,9 +403,27 @@ class RedfishBmc:
             except Exception as exc:
                 LOG.debug('BMC %s: log-out failed: %s', self.address, exc)
                 if path:
-                    _left_open.setdefault(self.address, set()).add(path)
+                    url = self._connector._url
+                    _left_open.setdefault(url, set()).add(path)
             root._auth = None
         self._connector.close()
+
+
+def _link(page: Any, key: str | None = None) -> str | None:
+    """Return where a page points to, by a key of it or by itself."""
+    found = page.get(key) if key and isinstance(page, dict) else page
+    path = found.get('@odata.id') if isinstance(found, dict) else None
+    return _local(path)
+
+
+def _local(path: Any) -> str | None:
+    """Return a path on the BMC itself; None for anything else.
+
+    The token of the session goes with each question.
+    """
+    if isinstance(path, str) and _PATH.fullmatch(path):
+        return path
+    return None
 
 
 def _health(found: object) -> base.Health:
@@ -337,6 +439,18 @@ def _number(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
+def _thermal_of(chassis: Any) -> list[base.SensorReading]:
+    page = chassis.thermal
+    return [
+        *map(_temperature, page.temperatures or ()),
+        *map(_fan, page.fans or ()),
+    ]
+
+
+def _power_of(chassis: Any) -> list[base.SensorReading]:
+    return [*map(_supply, chassis.power.power_supplies or ())]
+
+
 def _temperature(part: Any) -> base.SensorReading:
     value = _number(part.reading_celsius)
     return base.SensorReading(
@@ -347,7 +461,7 @@ def _temperature(part: Any) -> base.SensorReading:
 def _fan(part: Any) -> base.SensorReading:
     unit = str(getattr(part.reading_units, 'value', part.reading_units))
     return base.SensorReading(
-        part.name or getattr(part, 'fan_name', None) or part.identity,
+        part.name or part.identity,
         'Fan',
         _number(part.reading),
         '%' if unit.lower() == 'percent' else 'RPM',

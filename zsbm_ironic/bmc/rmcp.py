@@ -37,6 +37,8 @@ COMMAND_S = 8.0
 RESEND_MIN_S = 0.3
 RESEND_MAX_S = 3.0
 PACKET_BYTES = 3000
+# That are taken at a time: a BMC that sends without end keeps nobody else.
+PACKETS = 64
 
 # IPMI v2.0 table 13-17 and 13-18: (authentication, integrity, encryption) of
 # the two cipher suites that are still worth speaking.
@@ -51,6 +53,7 @@ class RmcpSession(session.Session):
     """A session with one BMC, logged in when the constructor returns."""
 
     socket: Any
+    seqlun: int
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
         """Make a new object each time: upstream shares them by address."""
@@ -272,7 +275,7 @@ class RmcpSession(session.Session):
         return self.socket
 
     def _received(self) -> Iterator[bytearray]:
-        while True:
+        for _ in range(PACKETS):
             try:
                 packet = bytearray(self._open_socket().recv(PACKET_BYTES))
             except BlockingIOError:
@@ -300,18 +303,47 @@ class RmcpSession(session.Session):
                 exc,
             )
 
-    # What `bmc.ipmi` calls.
+    # What `bmc.ipmi` and `bmc.together` call.
 
     def raw_command(self, *args: Any, **kwargs: Any) -> Any:
-        """Send a command as upstream does, with nothing left of the last.
+        """Send a command as upstream does, with nothing left of the last."""
+        self._forget_unanswered()
+        return super().raw_command(*args, **kwargs)
 
-        What was not answered in time is not waited for: its late answer
-        would be taken for that of this command.
+    def _forget_unanswered(self) -> None:
+        """Give up what was not answered in time.
+
+        Its late answer would be taken for that of the next command: the
+        number of the next is another one.
         """
         self.lastpayload = None
         self.pendingpayloads.clear()
-        self.request_entry.clear()
-        return super().raw_command(*args, **kwargs)
+        if self.request_entry:
+            self.request_entry.clear()
+            self.seqlun = (self.seqlun + 1) & 0x3F
+
+    def begin(self, netfn: int, command: int) -> None:
+        """Send a command that may be sent again, and return at once."""
+        self._forget_unanswered()
+        self._heard: tuple[int, bytes] | None = None
+        self.ipmicallback = self._keep
+        self._send_ipmi_net_payload(netfn, command, retry=True)
+
+    def _keep(self, response: dict[str, Any]) -> None:
+        self._heard = response['code'], bytes(response['data'])
+
+    def hear(self) -> tuple[int, bytes] | None:
+        """Take what has come; completion code and data once they are there."""
+        for packet in self._received():
+            self._handle(packet)
+            if self._heard is not None:
+                break
+        return self._heard
+
+    def send_again(self, now: float) -> None:
+        """Send again what `begin` sent, where it is time to."""
+        if self.expiration <= now:
+            self._timedout()
 
     def request(
         self,

@@ -13,6 +13,7 @@ upstream's Redfish interfaces, for which a pinned certificate is kept as a file
 holds the CA bundle costs 44 ms and 0.85 MB.
 """
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -21,6 +22,9 @@ import pathlib
 import re
 import socket
 import ssl
+import threading
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import requests.adapters
@@ -30,6 +34,8 @@ from zsbm_ironic.bmc import credentials as bmc_credentials
 from zsbm_ironic.common import exception, whole_file
 
 HANDSHAKE_S = 10.0
+# Of one answer; a registry of messages has some 2 MB.
+LIMIT_BYTES = 32 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,14 +88,17 @@ def _context(
     ca_path: str | None, verify: bool, _changed: int
 ) -> ssl.SSLContext:
     if not verify:
-        unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        unverified.check_hostname = False
-        unverified.verify_mode = ssl.CERT_NONE
-        return unverified
-    where = pathlib.Path(ca_path) if ca_path else None
-    if where and where.is_dir():
-        return ssl.create_default_context(capath=str(where))
-    return ssl.create_default_context(cafile=ca_path)
+        made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        made.check_hostname = False
+        made.verify_mode = ssl.CERT_NONE
+    else:
+        where = pathlib.Path(ca_path) if ca_path else None
+        if where and where.is_dir():
+            made = ssl.create_default_context(capath=str(where))
+        else:
+            made = ssl.create_default_context(cafile=ca_path)
+    made.sslsocket_class = _LimitedSocket
+    return made
 
 
 def certificate_of(
@@ -157,6 +166,43 @@ def check(
     return shown
 
 
+_limits = threading.local()
+
+
+@contextlib.contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Limit how long all that this thread reads from BMCs may take.
+
+    A timeout of a socket counts from byte to byte, so that one that sends
+    them slowly would be read for ever. What takes longer is a TimeoutError.
+    """
+    before: float | None = getattr(_limits, 'until', None)
+    until = time.monotonic() + seconds
+    _limits.until = until if before is None else min(before, until)
+    try:
+        yield
+    finally:
+        _limits.until = before
+
+
+class _LimitedSocket(ssl.SSLSocket):
+    """Reads no longer than `within` allows."""
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        until: float | None = getattr(_limits, 'until', None)
+        if until is None:
+            return super().recv_into(*args, **kwargs)
+        left_s = until - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError('the answer took too long')
+        usual_s = self.gettimeout()
+        self.settimeout(left_s if usual_s is None else min(usual_s, left_s))
+        try:
+            return super().recv_into(*args, **kwargs)
+        finally:
+            self.settimeout(usual_s)
+
+
 class Adapter(requests.adapters.HTTPAdapter):
     """An HTTPS transport that trusts as told, whatever `verify` says."""
 
@@ -177,6 +223,27 @@ class Adapter(requests.adapters.HTTPAdapter):
             'cert_reqs': tls.verify_mode,
             'assert_fingerprint': self.trust.fingerprint,
         }
+
+    def send(
+        self, request: Any, stream: bool = False, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Send a request; an answer without end is an error.
+
+        :raises ConnectionError: of requests; more than LIMIT_BYTES came.
+        """
+        # Read here, not by requests, which would take all that comes.
+        answer = super().send(request, True, *args, **kwargs)
+        if not stream:
+            body = bytearray()
+            for part in answer.iter_content(1 << 16):
+                body += part
+                if len(body) > LIMIT_BYTES:
+                    answer.close()
+                    raise requests.ConnectionError(
+                        f'more than {LIMIT_BYTES} bytes', request=request
+                    )
+            answer._content = bytes(body)
+        return answer
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Do nothing: the pool was made with the right context."""

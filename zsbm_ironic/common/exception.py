@@ -22,8 +22,7 @@
 Plain exceptions that import no ironic: the drivers translate them, once, into
 ironic's own. A message says what, where, what the other side answered, and
 the remedy. Every class here is rendered by a unit test from `EXAMPLE`. What
-only one room can meet grows on the same tree in `drivers.exception`,
-`lab.exception`, `machine.exception` and `status.exception`.
+only one room can meet grows on the same tree in the `exception` of that room.
 """
 
 from typing import Any, ClassVar

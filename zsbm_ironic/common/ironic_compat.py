@@ -8,13 +8,15 @@ for each that it still exists in every supported release. Called by
 """
 
 import hmac
+import pathlib
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sushy
 from ironic.common import exception as ironic_exception
+from ironic.conductor import configdrive_utils
 from ironic.conductor import manager as conductor_manager
 from ironic.conf import CONF
 from ironic.conf import opts as ironic_opts
@@ -150,7 +152,9 @@ class PinnedSessionCache(redfish_sessions.SessionCache):
             root_prefix=info.get('root_prefix', '/redfish/v1/'),
             connector=transport,
         )
-        self._end_outdated(transport)
+        # Without one nobody has looked at the password yet, see RedfishBmc.
+        if bmc_redfish.session_of(made):
+            self._end_outdated(transport)
         if CONF.redfish.connection_cache_size:
             self._sessions[self._session_key] = made
             if len(self._sessions) > CONF.redfish.connection_cache_size:
@@ -164,6 +168,18 @@ class PinnedSessionCache(redfish_sessions.SessionCache):
             path = bmc_redfish.session_of(self._sessions.pop(key))
             if path:
                 bmc_redfish.end_session(transport, path, key[1])
+
+
+def redfish_log_outs() -> list[Callable[[], None]]:
+    """Return what gives back the slots that upstream's interfaces hold.
+
+    They never do so themselves: each conductor that is started again would
+    take another slot of each BMC.
+    """
+    held = redfish_sessions.SessionCache._sessions
+    found = [one._auth.close for one in list(held.values())]
+    held.clear()
+    return found
 
 
 def trust_pinned_certificates(pins: Callable[[], trust.PinStore]) -> None:
@@ -189,6 +205,25 @@ def is_shutting_down(manager: Any) -> bool:
     return bool(manager._shutdown.is_set())
 
 
+def at_shutdown(manager: Any, function: Callable[[], None]) -> None:
+    """Run a function as soon as a conductor is told to end.
+
+    Its process ends by os._exit: what is registered with atexit is never
+    run there. The conductor waits for the function; a second call for the
+    same manager changes nothing.
+    """
+    told = manager._shutdown.set
+    if getattr(told, 'ours', False):
+        return
+
+    def tell() -> None:
+        told()
+        function()
+
+    tell.ours = True  # type: ignore[attr-defined]
+    manager._shutdown.set = tell
+
+
 def sync_power_state(manager: Any, task: Any) -> None:
     """Let ironic look at a node's power and do what it does about it.
 
@@ -196,7 +231,54 @@ def sync_power_state(manager: Any, task: Any) -> None:
 
     :param manager: the conductor manager that a periodic task is given.
     """
-    counts = manager.power_state_sync_count
-    counts[task.node.uuid] = conductor_manager.do_sync_power_state(
-        task, counts[task.node.uuid]
+    counts, uuid = manager.power_state_sync_count, task.node.uuid
+    count = conductor_manager.do_sync_power_state(task, counts[uuid])
+    if count:
+        counts[uuid] = count
+    else:
+        counts.pop(uuid, None)
+
+
+# What network interfaces are asked to validate while a wiring is being
+# mended, or undone (conductor/manager.py, update_port to vif_detach).
+MENDING = frozenset(
+    {
+        'attach vif',
+        'detach vif',
+        'list vifs',
+        'port update',
+        'update portgroup',
+    }
+)
+
+
+def is_mending_ports(task: Any) -> bool:
+    """Say whether a task changes the ports of a node, or their networks.
+
+    Ironic validates the network interface first, by what is there so far.
+    """
+    return task._purpose in MENDING
+
+
+def rewrite_config_drive(
+    source: Any, target: pathlib.Path, files: Mapping[str, str], node_uuid: str
+) -> None:
+    """Write a config drive again, with some files in place of its own.
+
+    :param source: pycdlib.PyCdlib, opened.
+    :param target: ISO 9660 image that is written.
+    :param files: contents by their path in the drive.
+    :raises ProcessExecutionError: mkisofs is not there, or fails.
+    """
+    configdrive_utils.regenerate_iso(
+        source, str(target), dict(files), node_uuid=node_uuid
     )
+
+
+def vlan_of_purpose(interface: Any, task: Any, purpose: str) -> Any:
+    """Return the SwitchPortConfig of a purpose, None where none is set.
+
+    :param interface: IronicNetworking.
+    :raises InvalidParameterValue: it cannot be read.
+    """
+    return interface._get_switch_port_config(task, purpose)

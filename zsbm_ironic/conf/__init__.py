@@ -8,12 +8,14 @@ a reload takes effect.
 
 from oslo_config import cfg
 
-from zsbm_ironic.conf import bmc, image, monitoring, netboot, zsbm
+from zsbm_ironic.conf import bmc, image, monitoring, netboot, network, zsbm
 
 CONF = cfg.CONF
 
 zsbm.register_opts(CONF)
 bmc.register_opts(CONF)
 netboot.register_opts(CONF)
+network.register_opts(CONF)
 image.register_opts(CONF)
 monitoring.register_opts(CONF)
+network.register_opts(CONF)

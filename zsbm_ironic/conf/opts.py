@@ -3,9 +3,9 @@
 
 from typing import Any
 
-from zsbm_ironic.conf import bmc, image, monitoring, netboot, zsbm
+from zsbm_ironic.conf import bmc, image, monitoring, netboot, network, zsbm
 
-MODULES = (zsbm, bmc, netboot, image, monitoring)
+MODULES = (zsbm, bmc, netboot, image, monitoring, network)
 
 
 def list_opts() -> list[tuple[str, list[Any]]]:

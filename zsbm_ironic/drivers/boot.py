@@ -10,12 +10,11 @@ provider `zsbm`, for all nodes of the conductor, because providers get none.
 import pathlib
 from typing import Any
 
-from ironic import objects
 from ironic.common import dhcp_factory, states
 from ironic.common import exception as ironic_exception
 from ironic.conductor import periodics, task_manager
 from ironic.drivers import base
-from ironic.drivers.modules import deploy_utils, inspect_utils, ipxe
+from ironic.drivers.modules import deploy_utils, ipxe
 from oslo_log import log as logging
 
 from zsbm_ironic.common import exception
@@ -25,6 +24,7 @@ from zsbm_ironic.drivers import (
     dhcp,
     enrolment,
     events,
+    told_ports,
     translate,
 )
 from zsbm_ironic.netboot import arch, subnets
@@ -62,9 +62,11 @@ class ZsbmBootMixin:
     def validate(self, task: task_manager.TaskManager) -> None:
         """Check the node, and that somebody serves its boot.
 
-        Reads a file of this host and contacts nobody.
+        Reads a file of this host and contacts nobody. A node may be without
+        a port for as long as it gets some when it is provided.
         """
-        super().validate(task)  # type: ignore[misc]
+        with told_ports.expected(task):
+            super().validate(task)  # type: ignore[misc]
         self._check_service()
 
     def validate_inspection(self, task: task_manager.TaskManager) -> None:
@@ -74,13 +76,10 @@ class ZsbmBootMixin:
         them when the inspection starts.
         """
         self._check_service()
-        if not task.ports and _bmc_tells_macs(task.node):
+        if not task.ports and told_ports.tells(task.node):
             if task.node.provision_state != states.INSPECTING:
                 return
-            # Made after this task first looked at its ports.
-            task.ports = objects.Port.list_by_node_id(
-                task.context, task.node.id
-            )
+            told_ports.look_again(task)
         try:
             super().validate_inspection(task)  # type: ignore[misc]
         except ironic_exception.UnsupportedDriverExtension as exc:
@@ -94,20 +93,12 @@ class ZsbmBootMixin:
 
     @base.verify_step(priority=40)
     def create_ports(self, task: task_manager.TaskManager) -> None:
-        """Create the ports that the BMC tells of, if there is none.
+        """Create the ports that the BMC tells of, if none come later.
 
-        After the management interface has found out who the BMC is. Not
-        being told is no error: a port can be created by hand.
+        After the management interface has found out who the BMC is.
         """
-        if task.ports or not CONF.inspector.pre_create_ports:
-            return
-        if not enrolment.is_enrolled(task):
-            return
-        try:
-            inspect_utils.create_ports_if_not_exist(task)
-        except ironic_exception.IronicException as exc:
-            LOG.info('Node %s: no ports from the BMC: %s', task.node.uuid, exc)
-        task.ports = objects.Port.list_by_node_id(task.context, task.node.id)
+        if enrolment.is_enrolled(task) and not told_ports.come(task):
+            told_ports.create(task)
 
     def prepare_ramdisk(
         self, task: task_manager.TaskManager, ramdisk_params: dict[str, Any]
@@ -183,8 +174,3 @@ class ZsbmPxeBoot(ZsbmBootMixin, ipxe.iPXEBoot):
 
 class ZsbmHttpBoot(ZsbmBootMixin, ipxe.iPXEHttpBoot):
     """Network boot for which the BMC is asked for UEFI HTTP boot."""
-
-
-def _bmc_tells_macs(node: Any) -> bool:
-    # Filled in at `manage` where the BMC speaks Redfish.
-    return bool(node.driver_info.get('redfish_address'))

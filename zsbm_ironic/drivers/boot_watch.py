@@ -4,7 +4,8 @@
 Called by `boot` alone. Gathers the ports of the nodes that are mapped to this
 conductor, whatever their boot interface, and has desired state follow them.
 Of nodes that wait for their ramdisk it learns the boot mode, and their history
-is told what is in the way, or what was lost when this conductor died.
+is told what is in the way, by their switch where nobody hears them, or what
+was lost when this conductor died.
 """
 
 import contextlib
@@ -22,7 +23,7 @@ from oslo_log import log as logging
 
 from zsbm_ironic.common import exception, ironic_compat
 from zsbm_ironic.conf import CONF
-from zsbm_ironic.drivers import boot_mode, dhcp, restart_watch
+from zsbm_ironic.drivers import boot_mode, dhcp, restart_watch, unheard
 from zsbm_ironic.netboot import reconcile, status, timeline
 
 LOG = logging.getLogger(__name__)
@@ -107,6 +108,7 @@ class BootWatch:
             macs = [mac for mac, one in ports.items() if one.node == node.uuid]
             self._learn(node, macs)
         self._tell(waiting)
+        self._look_for(waiting, ports)
         for node in nodes.values():
             if restart_watch.was_lost(node.state, node.last_error):
                 with self._locked(node.uuid, 'telling what it lost') as task:
@@ -199,6 +201,31 @@ class BootWatch:
             with self._locked(node.uuid, 'telling what stops it') as task:
                 if task is not None:
                     _tell_one(task, obstacle, mark)
+
+    def _look_for(
+        self,
+        waiting: Iterable[_Node],
+        ports: dict[str, reconcile.PortFacts],
+    ) -> None:
+        """Ask the switch of one that is not heard; the next has its turn."""
+        seen = status.Status(CONF.zsbm_netboot.status_dir)
+        for node in waiting:
+            if not CONF.zsbm_network.switch_settings:
+                return
+            heard = [
+                event.timestamp
+                for mac, port in ports.items()
+                if port.node == node.uuid
+                for event in seen.events(mac)
+            ]
+            if not unheard.is_due(
+                node.driver_internal_info, node.provision_updated_at, heard
+            ):
+                continue
+            with self._locked(node.uuid, 'asking its switch') as task:
+                if task is not None and task.node.provision_state in WAITING:
+                    unheard.look(task)
+                    return
 
     def _obstacle(self) -> exception.ZsbmError | None:
         try:

@@ -26,10 +26,14 @@ from oslo_utils import strutils
 from zsbm_ironic.common import ironic_compat
 from zsbm_ironic.drivers import (
     adaptation,
+    config_drive,
     events,
     filled_in,
     image_verdicts,
+    os_metrics,
     remedies,
+    seen_network,
+    told_ports,
     translate,
 )
 from zsbm_ironic.drivers import exception as drivers_exception
@@ -39,7 +43,7 @@ LOG = log.getLogger(__name__)
 
 # Raise it when a deploy calls an in-band step, or an argument of one, that
 # an older ramdisk does not have; ramdisk/version.py says what came when.
-MINIMUM_IN_BAND_VERSION = '1.1'
+MINIMUM_IN_BAND_VERSION = '1.2'
 POWER_POLL_S = 1.0
 # States in which a heartbeat moves the node on, or will once the conductor
 # has let go of it.
@@ -60,6 +64,16 @@ AWAITED_STATES = frozenset(
 class ZsbmDeploy(ironic_compat.AgentDeploy):
     """Writes an image by the agent in the deploy ramdisk."""
 
+    def switch_interface(self, task: task_manager.TaskManager) -> None:
+        """Have ports, where the cleaning of a provided node begins."""
+        super().switch_interface(task)
+        _have_ports(task)
+
+    def restore_interface(self, task: task_manager.TaskManager) -> None:
+        """Have ports, where a provided node is not cleaned."""
+        super().restore_interface(task)
+        _have_ports(task)
+
     def validate(self, task: task_manager.TaskManager) -> None:
         """Check what a deploy needs; contacts nothing.
 
@@ -69,6 +83,7 @@ class ZsbmDeploy(ironic_compat.AgentDeploy):
         """
         adaptation.choice(task.node)
         adaptation.keeps_identity(task.node)
+        os_metrics.validate(task.node)
         # Not saved here: a node that is only asked about stays as it is.
         info = filled_in.without(task.node.instance_info)
         task.node.instance_info = info
@@ -92,6 +107,8 @@ class ZsbmDeploy(ironic_compat.AgentDeploy):
             from its checksum, or has no room on this host.
         """
         _end_what_is_no_agent(task)
+        if task.node.provision_state == states.DEPLOYING:
+            config_drive.complete(task)
         try:
             super().prepare(task)
         except translate.NoRoom:
@@ -225,6 +242,31 @@ class ZsbmDeploy(ironic_compat.AgentDeploy):
                 )
             )
 
+    @base.deploy_step(priority=90)
+    @task_manager.require_exclusive_lock
+    def check_network(self, task: task_manager.TaskManager) -> str | None:
+        """Ask the ramdisk what it sees of its network, before the image.
+
+        A wrong cable, VLAN or MTU ends the deploy here, with what is wrong in
+        its error. Left out where the network interface is not one of ours,
+        and where the server boots from a volume: no ramdisk runs then.
+
+        :returns: DEPLOYWAIT, None where it is left out.
+        """
+        if not task.driver.storage.should_write_image(task):
+            return None
+        arguments = seen_network.arguments(task)
+        if arguments is None:
+            return None
+        step = {
+            'interface': 'deploy',
+            'step': 'check_network',
+            'args': arguments,
+        }
+        client = agent_client.get_client(task)
+        state: str = agent_base.execute_step(task, step, 'deploy', client)
+        return state
+
     @base.deploy_step(priority=70)
     @task_manager.require_exclusive_lock
     def adapt_image(self, task: task_manager.TaskManager) -> str | None:
@@ -258,6 +300,7 @@ class ZsbmDeploy(ironic_compat.AgentDeploy):
     @task_manager.require_exclusive_lock
     def prepare_instance_boot(self, task: task_manager.TaskManager) -> None:
         """Make the written disk bootable, as upstream, polling sooner."""
+        config_drive.withdraw(task)
         ironic_compat.use_prompt_agent_client(task)
         super().prepare_instance_boot(task)
 
@@ -282,6 +325,11 @@ class ZsbmDeploy(ironic_compat.AgentDeploy):
             )
             conductor_lib.node_power_action(task, states.POWER_OFF)
         _forget_agent(task.node)
+
+
+def _have_ports(task: task_manager.TaskManager) -> None:
+    if task.node.provision_state == states.CLEANING:
+        told_ports.create(task)
 
 
 def _forget_agent(node: Any) -> None:

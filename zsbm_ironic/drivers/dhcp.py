@@ -38,7 +38,7 @@ LOG = logging.getLogger(__name__)
 # Key of port.internal_info: the addresses of the port, one a subnet.
 ADDRESSES = 'zsbm_addresses'
 # Network interfaces that bind no VIF: addresses come from our ranges.
-WITHOUT_VIF = ('noop', 'ironic-networking')
+WITHOUT_VIF = ('noop', 'ironic-networking', 'zsbm-vlan')
 # dhcp_options_for_instance() of ironic.common.pxe_utils writes its names
 # like this: '67', 'tag:ipxe,67', 'tag:!ipxe,67'.
 _NAME = re.compile(r'(?:tag:(?P<no>!?)ipxe,)?(?P<code>\d+)')

@@ -9,7 +9,7 @@
     `-- FixSettings
         |-- RamdiskUnsuitable, ImageNotForThisInterface, ImageUnreachable
         `-- ConductorDiskFull, DeployStepFailed, SwitchInvalid,
-            ImageCannotBoot
+            ImageCannotBoot, NowhereToPush, PushCaUnreadable
 
 Here and not there: only the conductor's interfaces raise them. No ironic is
 imported; they are translated like all others.
@@ -135,4 +135,35 @@ class ImageCannotBoot(exception.FixSettings):
         'node': 'web-3',
         'what': 'its programs are for aarch64, the server is x86_64',
         'remedy': 'use an image for this architecture',
+    }
+
+
+class NowhereToPush(exception.FixSettings):
+    """A system is to push its figures, and nobody takes them."""
+
+    template = (
+        'Node {node}: {key} is push, and conductor {conductor} takes no '
+        'pushes. Set [zsbm_monitoring]enabled, push_listen and push_url '
+        'there, or {key} to pull, present or off.'
+    )
+    EXAMPLE = {
+        'node': 'web-3',
+        'key': 'zsbm_os_metrics',
+        'conductor': 'deploy-1',
+    }
+
+
+class PushCaUnreadable(exception.FixSettings):
+    """Servers cannot be told by which certificate to know us."""
+
+    template = (
+        'Node {node}: [zsbm_monitoring]push_ca_file {file} of conductor '
+        '{conductor} cannot be read: {problem}. Put the certificates there, '
+        'or unset it where servers know them anyway.'
+    )
+    EXAMPLE = {
+        'node': 'web-3',
+        'file': '/etc/zsbm-ironic/push-ca.pem',
+        'conductor': 'deploy-1',
+        'problem': 'No such file or directory',
     }

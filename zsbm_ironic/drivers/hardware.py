@@ -18,6 +18,7 @@ from ironic.drivers.modules.redfish import inspect as redfish_inspect
 from ironic.drivers.modules.redfish import raid as redfish_raid
 
 from zsbm_ironic.drivers import boot, deploy, management, power, vendor
+from zsbm_ironic.network import flat, vlan, vpc
 
 Interfaces = list[type]
 
@@ -50,6 +51,16 @@ class ZsbmHardware(generic.GenericHardware):
     def supported_deploy_interfaces(self) -> Interfaces:
         """Ours, then all of upstream's."""
         return [deploy.ZsbmDeploy, *super().supported_deploy_interfaces]
+
+    @property
+    def supported_network_interfaces(self) -> Interfaces:
+        """Ours, then all of upstream's."""
+        return [
+            flat.ZsbmFlatNetwork,
+            vpc.ZsbmVpcNetwork,
+            vlan.ZsbmVlanNetwork,
+            *super().supported_network_interfaces,
+        ]
 
     @property
     def supported_vendor_interfaces(self) -> Interfaces:

@@ -26,7 +26,15 @@ from oslo_utils import strutils
 from zsbm_ironic.bmc import base, quirks
 from zsbm_ironic.bmc import credentials as bmc_credentials
 from zsbm_ironic.common import ironic_compat
-from zsbm_ironic.drivers import access, enrolment, metrics, sensors
+from zsbm_ironic.drivers import (
+    access,
+    alerts,
+    enrolment,
+    metrics,
+    sensors,
+    served,
+    systems,
+)
 from zsbm_ironic.drivers.translate import translated
 
 _DEVICES = {
@@ -59,7 +67,10 @@ def _redfish_only(name: str) -> Callable[..., Any]:
 
 
 class ZsbmManagement(
-    metrics.MetricsMixin, redfish_management.RedfishManagement
+    metrics.MetricsMixin,
+    systems.SystemsMixin,
+    alerts.AlertsMixin,
+    redfish_management.RedfishManagement,
 ):
     """Management of a node whose BMC speaks Redfish or IPMI."""
 
@@ -67,6 +78,7 @@ class ZsbmManagement(
         """Let upstream's Redfish sessions trust pinned certificates."""
         super().__init__()
         self._health: dict[str, tuple[float, Any]] = {}
+        self.served = served.Served()
         ironic_compat.trust_pinned_certificates(access.pins)
 
     def get_properties(self) -> dict[str, str]:

@@ -3,22 +3,26 @@
 
 A part of the power interface, which every conductor with the type `zsbm` has
 exactly once. Ironic's own loop takes a task and several questions for each
-node each time; this one makes one query, asks the BMCs on their held sessions
-and takes a task only for a node whose power is not what ironic believes.
+node each time; this one makes one query, lets `bmc.watch` ask the BMCs and
+takes a task only for a node whose power is not what ironic believes.
 """
 
-import concurrent.futures
 import dataclasses
+import datetime
+import functools
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ironic.common import exception as ironic_exception
 from ironic.common import states
 from ironic.conductor import periodics, task_manager
 from oslo_log import log
+from oslo_utils import timeutils
 
-from zsbm_ironic.bmc import base, pool
+from zsbm_ironic.bmc import base, pool, watch
+from zsbm_ironic.bmc import credentials as bmc_credentials
 from zsbm_ironic.common import exception, ironic_compat
 from zsbm_ironic.conf import CONF
 from zsbm_ironic.drivers import access
@@ -26,17 +30,16 @@ from zsbm_ironic.drivers import access
 LOG = log.getLogger(__name__)
 
 TIDY_S = 30
-# How long a round waits for slow BMCs, and how long a silent one is left be.
-PATIENCE_S = 1.0
-REST_S = 60.0
-Answer = concurrent.futures.Future[str | None]
-FIELDS = (
-    'driver_info',
-    'driver_internal_info',
-    'power_interface',
-    'power_state',
-    'provision_state',
-)
+# Between two looks at who is not logged in to, or speaks Redfish.
+OTHERS_S = 2
+# A power state that is news is looked at again, so much later.
+AGAIN_S = 1.0
+FIELDS = ('updated_at', 'power_interface', 'power_state', 'provision_state')
+BMC_FIELDS = ('driver_info', 'driver_internal_info')
+# How to reach the BMC of a node is read again when the node has changed, and
+# for so long afterwards: databases count whole seconds, and clocks differ.
+SETTLED = datetime.timedelta(minutes=1)
+AT_ONCE = 200
 # Ironic does not sync power there, or nobody knows the protocol yet.
 UNWATCHED_STATES = frozenset(
     {
@@ -47,10 +50,16 @@ UNWATCHED_STATES = frozenset(
         states.CLEANWAIT,
     }
 )
+# Upstream's mark of a node whose BMC updates firmware, which may power it off.
+UPDATING = 'redfish_fw_updates'
 STATES = {
     base.PowerState.ON: states.POWER_ON,
     base.PowerState.OFF: states.POWER_OFF,
 }
+
+
+def _is_watching() -> bool:
+    return bool(CONF.zsbm_bmc.power_poll_s)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,96 +69,170 @@ class _Node:
     uuid: str
     driver: str
     conductor_group: str
-    driver_info: dict[str, Any]
-    driver_internal_info: dict[str, Any]
+    updated_at: datetime.datetime | None
     power_interface: str | None
     power_state: str | None
     provision_state: str
+
+
+@dataclasses.dataclass(frozen=True)
+class _Reach:
+    """A row of who is not known, or has changed."""
+
+    uuid: str
+    driver: str
+    conductor_group: str
+    driver_info: dict[str, Any]
+    driver_internal_info: dict[str, Any]
 
 
 class PowerWatchMixin:
     """Gives a power interface its periodic tasks."""
 
     def __init__(self) -> None:
-        """Start with no suspicion and no thread."""
+        """Start with nothing known and no thread."""
         super().__init__()
-        self._suspects: dict[str, str] = {}
-        self._asked: dict[str, Answer] = {}
-        self._silent_until: dict[str, float] = {}
-        self._asking: concurrent.futures.ThreadPoolExecutor | None = None
+        self._watch: watch.Watch | None = None
+        self._nodes: dict[str, _Node] = {}
+        # By owner, and as of when.
+        self._bmcs: dict[str, bmc_credentials.Credentials] = {}
+        self._as_of: dict[str, datetime.datetime] = {}
+        self._guard = threading.Lock()
+        # What was news once, and when.
+        self._news: dict[str, tuple[base.PowerState, float]] = {}
 
-    @periodics.periodic(spacing=TIDY_S)
+    @periodics.periodic(spacing=TIDY_S, run_immediately=True)
     def _tidy_sessions(self, manager: Any, context: Any) -> None:
         """Close idle sessions, and those of nodes that moved away."""
+        ironic_compat.at_shutdown(manager, self._end)
         mapped = manager.iter_nodes(fields=('power_interface',))
         sessions = pool.shared()
         sessions.keep_only({row[0] for row in mapped if row[3] == 'zsbm'})
         sessions.sweep()
 
+    def _end(self) -> None:
+        """Give the BMCs their slots back as the conductor ends."""
+        if self._watch is not None:
+            self._watch.close()
+        pool.shared().close()
+        pool.log_out(ironic_compat.redfish_log_outs())
+
     @periodics.periodic(
-        spacing=lambda: CONF.zsbm_bmc.power_poll_s or 1,
-        enabled=lambda: CONF.zsbm_bmc.power_poll_s > 0,
+        spacing=lambda: CONF.zsbm_bmc.power_poll_s or 1, enabled=_is_watching
     )
     def _watch_power(self, manager: Any, context: Any) -> None:
-        """Ask every BMC for its power; sync nodes that differ twice.
-
-        Once may be a reset that is under way. A BMC that takes long is left
-        to its thread, and its answer used in a later round.
-        """
+        """Ask who speaks IPMI and is logged in to."""
         rows = manager.iter_nodes(
             fields=FIELDS, filters={'maintenance': False, 'reserved': False}
         )
-        nodes = {
+        self._nodes = {
             node.uuid: node
             for node in (_Node(*row) for row in rows)
             if node.power_interface == 'zsbm'
             and node.provision_state not in UNWATCHED_STATES
         }
-        for uuid, seen in self._answers(nodes):
-            if seen == nodes[uuid].power_state:
-                self._suspects.pop(uuid, None)
-            elif self._suspects.get(uuid) == seen:
-                del self._suspects[uuid]
-                _sync(manager, context, uuid)
-            else:
-                self._suspects[uuid] = seen
-
-    def _answers(
-        self, nodes: Mapping[str, _Node]
-    ) -> Iterator[tuple[str, str]]:
-        """Ask who is not being asked; yield what has been answered."""
-        if self._asking is None:
-            self._asking = concurrent.futures.ThreadPoolExecutor(
-                CONF.zsbm_bmc.power_poll_workers, 'zsbm-power'
+        with self._guard:
+            for gone in self._news.keys() - self._nodes.keys():
+                del self._news[gone]
+        if self._watch is None:
+            self._watch = watch.Watch(
+                pool.shared(), CONF.zsbm_bmc.power_poll_workers
             )
-        now = time.monotonic()
-        for uuid, node in nodes.items():
-            rested = now >= self._silent_until.get(uuid, 0.0)
-            if uuid not in self._asked and rested:
-                self._asked[uuid] = self._asking.submit(_power_of, node)
-        concurrent.futures.wait(self._asked.values(), PATIENCE_S)
-        for uuid, answer in list(self._asked.items()):
-            if not answer.done():
-                continue
-            del self._asked[uuid]
-            seen = answer.result()
-            if seen is None:
-                self._silent_until[uuid] = time.monotonic() + REST_S
-            elif uuid in nodes:
-                self._silent_until.pop(uuid, None)
-                yield uuid, seen
+        self._find_bmcs(manager)
+        self._watch.watch(self._bmcs)
+        self._follow(manager, context, self._watch.at_once)
 
+    def _find_bmcs(self, manager: Any) -> None:
+        """Learn how to reach the BMCs of nodes that have changed.
 
-def _power_of(node: _Node) -> str | None:
-    """Return ironic's word for a node's power; None where nobody answers.
+        Both columns are long, and reading credentials out of them takes
+        longer than asking the BMC.
+        """
+        nodes = self._nodes
+        for gone in self._as_of.keys() - nodes.keys():
+            del self._as_of[gone]
+            self._bmcs.pop(gone, None)
+        # Naive UTC, as the database has it.
+        now = timeutils.utcnow()
+        changed = [
+            node.uuid
+            for node in nodes.values()
+            if node.updated_at is None
+            or node.uuid not in self._as_of
+            or self._as_of[node.uuid] < node.updated_at + SETTLED
+        ]
+        for start in range(0, len(changed), AT_ONCE):
+            some = changed[start : start + AT_ONCE]
+            for row in manager.iter_nodes(
+                fields=BMC_FIELDS, filters={'uuid_in': some}
+            ):
+                node = _Reach(*row)
+                self._as_of[node.uuid] = now
+                try:
+                    self._bmcs[node.uuid] = access.decided(node)
+                except exception.ZsbmError as exc:
+                    # What is wrong, ironic's own loop says.
+                    LOG.debug('Node %s: %s', node.uuid, exc)
+                    self._bmcs.pop(node.uuid, None)
 
-    What a silent BMC means is for ironic's own loop to say, which counts.
-    """
-    try:
-        return STATES[access.ask_node(node, lambda bmc: bmc.get_power())]
-    except exception.ZsbmError as exc:
-        LOG.debug('Node %s: %s', node.uuid, exc)
-        return None
+    @periodics.periodic(spacing=OTHERS_S, enabled=_is_watching)
+    def _watch_others(self, manager: Any, context: Any) -> None:
+        """Ask who is not logged in to, and who speaks Redfish."""
+        if self._watch is None:
+            return
+        settings = CONF.zsbm_bmc
+        pace = watch.Pace(
+            settings.power_poll_s,
+            settings.redfish_poll_s,
+            OTHERS_S,
+            settings.hold_sessions,
+            settings.redfish_events and settings.hold_sessions,
+        )
+        self._follow(
+            manager, context, functools.partial(self._watch.by_workers, pace)
+        )
+
+    def _follow(
+        self,
+        manager: Any,
+        context: Any,
+        ask: Callable[..., Iterable[tuple[str, base.PowerState]]],
+    ) -> None:
+        """Ask; sync nodes that differ twice.
+
+        Once may be a reset that is under way. The second answer of a BMC that
+        takes long is heard at a later turn.
+        """
+        news = self._take(manager, context, ask())
+        if news:
+            time.sleep(AGAIN_S)
+            self._take(manager, context, ask(news))
+
+    def _take(
+        self,
+        manager: Any,
+        context: Any,
+        answers: Iterable[tuple[str, base.PowerState]],
+    ) -> set[str]:
+        """Return whose state is news; sync those where it was before."""
+        news = set()
+        for uuid, power in answers:
+            now = time.monotonic()
+            with self._guard:
+                node = self._nodes.get(uuid)
+                if node is None or STATES[power] == node.power_state:
+                    self._news.pop(uuid, None)
+                    continue
+                before = self._news.get(uuid)
+                if before is None or before[0] is not power:
+                    self._news[uuid] = power, now
+                    news.add(uuid)
+                    continue
+                if now - before[1] < AGAIN_S:
+                    continue
+                del self._news[uuid]
+            _sync(manager, context, uuid)
+        return news
 
 
 def _sync(manager: Any, context: Any, uuid: str) -> None:
@@ -157,10 +240,15 @@ def _sync(manager: Any, context: Any, uuid: str) -> None:
         with task_manager.acquire(
             context, uuid, purpose='power state watch', shared=True
         ) as task:
-            if not task.node.maintenance and not task.node.reservation:
+            node = task.node
+            # As ironic's own loop: the query was some seconds ago.
+            if not (
+                node.maintenance
+                or node.reservation
+                or node.target_power_state
+                or node.provision_state in UNWATCHED_STATES
+                or node.driver_internal_info.get(UPDATING) is not None
+            ):
                 ironic_compat.sync_power_state(manager, task)
-    except (
-        ironic_exception.NodeLocked,
-        ironic_exception.NodeNotFound,
-    ) as exc:
+    except ironic_exception.IronicException as exc:
         LOG.debug('Node %s: its power is looked at later: %s', uuid, exc)

@@ -49,7 +49,7 @@ def prepare(
         _make_disk(folder / f'disk{number}.qcow2', disk)
         for number, disk in enumerate(machine.disks)
     ]
-    speed, groups = _accelerator(machine.arch)
+    speed, groups = usable_accelerator(machine.arch)
     document = _configuration(machine, folder, disks, whole_frames)
     document['machine']['accelerator'] = speed
     path = folder / 'emulator.json'
@@ -162,7 +162,7 @@ def _ask(
         return {}
 
 
-def _accelerator(arch: str) -> tuple[str, tuple[int, ...]]:
+def usable_accelerator(arch: str) -> tuple[str, tuple[int, ...]]:
     """Return what runs guests here, and the groups that may use it."""
     if accelerator.choose(arch) != 'kvm':
         return 'tcg', ()

@@ -10,11 +10,13 @@ import json
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from zsbm_ironic.common import completion, exception, progress
-from zsbm_ironic.lab import demo, faults, layout, lifecycle, network
+from zsbm_ironic.lab import demo, faults, hosted, layout, lifecycle, network
+
+NO_LAB = 'There is no lab. Make one with: zsbm-lab up\n'
 
 Handler = Callable[[argparse.Namespace, lifecycle.Lab], int]
 
@@ -83,6 +85,65 @@ def _parser() -> argparse.ArgumentParser:
         help='with Keystone, Glance, Placement, Neutron and Nova: servers '
         'beside VMs',
     )
+    up.add_argument(
+        '--overlay',
+        action='store_true',
+        help='as --cloud, with tunnels (Geneve) as the networks of members',
+    )
+    up.add_argument(
+        '--neutron-dhcp',
+        action='store_true',
+        help='as --cloud, with the DHCP of Neutron for the ramdisk as well',
+    )
+    up.add_argument(
+        '--switch',
+        action='store_true',
+        help='machines behind a switch that ironic-networking configures, '
+        'without Neutron',
+    )
+    up.add_argument(
+        '--bridge',
+        metavar='NAME',
+        default='',
+        help='machines alone, on this bridge of the host, for an Ironic that '
+        'is not of the lab; the bridge is made where there is none',
+    )
+    up.add_argument(
+        '--bridge-address',
+        metavar='ADDRESS/LENGTH',
+        default='',
+        help='address of the host on a bridge that is made',
+    )
+    up.add_argument(
+        '--bmc-network',
+        metavar='CIDR',
+        default=layout.HOSTED_BMC_NETWORK,
+        help='with --bridge, that the BMCs have their addresses in, on this '
+        'host (default: %(default)s)',
+    )
+    nodes = _verb(
+        verbs,
+        'nodes',
+        _nodes,
+        'print the machines, log-ins included, as `openstack baremetal '
+        'create` takes them',
+    )
+    nodes.add_argument(
+        '--resource-class',
+        metavar='NAME',
+        default='baremetal',
+        help='that they are scheduled by (default: %(default)s)',
+    )
+    nodes.add_argument(
+        '--network-interface',
+        metavar='NAME',
+        help="of each node (default: Ironic's)",
+    )
+    nodes.add_argument(
+        '--physical-network',
+        metavar='NAME',
+        help='that each port is plugged into (default: none is said)',
+    )
     down = _verb(verbs, 'down', _down, 'stop everything of the lab')
     down.add_argument(
         '--wipe',
@@ -106,6 +167,22 @@ def _parser() -> argparse.ArgumentParser:
     _verb(verbs, 'shell', _shell, 'a shell inside the lab, OS_* set')
     run = _verb(verbs, 'exec', _exec, 'run a command inside the lab')
     run.add_argument('command', nargs=argparse.REMAINDER, metavar='-- CMD')
+    rack = _verb(
+        verbs,
+        'fleet',
+        _fleet,
+        'enrol racks of servers that are emulated BMCs alone',
+    )
+    rack.add_argument(
+        '--ipmi', type=int, default=0, metavar='N', help='that speak IPMI'
+    )
+    rack.add_argument(
+        '--redfish',
+        type=int,
+        default=0,
+        metavar='N',
+        help='that speak Redfish',
+    )
     fault = _verb(verbs, 'fault', _fault, 'break something on purpose')
     fault.add_argument('kind', choices=faults.KINDS)
     _machine(fault, nargs='?', help='machine that it hits')
@@ -149,10 +226,36 @@ def _up(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
             machines_file=str(machines.resolve()) if machines else None,
             conductors=arguments.conductors,
             second_group=arguments.second_group,
-            cloud=arguments.cloud,
+            cloud=arguments.cloud
+            or arguments.overlay
+            or arguments.neutron_dhcp,
+            overlay=arguments.overlay,
+            neutron_dhcp=arguments.neutron_dhcp,
+            switch=arguments.switch,
+            bridge=arguments.bridge,
+            bridge_address=arguments.bridge_address,
+            bmc_network=arguments.bmc_network
+            if arguments.bridge
+            else layout.BMC_NETWORK,
         )
     )
-    lab.report.say('The lab is up. Go on with: zsbm-lab demo | shell | status')
+    verbs = 'nodes' if arguments.bridge else 'demo | shell'
+    lab.report.say(f'The lab is up. Go on with: zsbm-lab {verbs} | status')
+    return 0
+
+
+def _nodes(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
+    if lab.plan() is None:
+        sys.stderr.write(NO_LAB)
+        return 1
+    found = hosted.nodes(
+        lab.declared(),
+        lab.folders,
+        resource_class=arguments.resource_class,
+        network_interface=arguments.network_interface,
+        physical_network=arguments.physical_network,
+    )
+    sys.stdout.write(json.dumps({'nodes': found}, indent=2) + '\n')
     return 0
 
 
@@ -176,9 +279,21 @@ def _status(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
             f'{machine["name"]:<22s} {machine["power"]:<14s} '
             f'{machine["serial_log"]}\n'
         )
+    for name, value in _cloud_lines(status['cloud'] or {}):
+        sys.stdout.write(f'{name:<22s} {value}\n')
     if not status['plan']:
-        sys.stdout.write('There is no lab. Make one with: zsbm-lab up\n')
+        sys.stdout.write(NO_LAB)
     return 0
+
+
+def _cloud_lines(cloud: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Return what a cloud has in it, one line for each kind of thing."""
+    for name, value in cloud.items():
+        if isinstance(value, Mapping):
+            value = value['name']
+        elif not isinstance(value, str):
+            value = ', '.join(value)
+        yield f'cloud: {name.replace("_", " ")}', value
 
 
 def _demo(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
@@ -208,6 +323,20 @@ def _exec(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
     return _enter(command)
 
 
+def _fleet(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
+    # Imports the emulator, which takes seconds.
+    from zsbm_ironic.lab import fleet
+
+    if arguments.ipmi < 0 or arguments.redfish < 0:
+        sys.stderr.write('zsbm-lab fleet: a number is 0 or more\n')
+        return 2
+    if not arguments.ipmi + arguments.redfish:
+        sys.stderr.write('zsbm-lab fleet: how many? --ipmi N --redfish M\n')
+        return 2
+    fleet.up(lab, ipmi=arguments.ipmi, redfish=arguments.redfish)
+    return 0
+
+
 def _fault(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
     faults.inject(lab, arguments.kind, arguments.machine, arguments.value)
     return 0
@@ -216,7 +345,7 @@ def _fault(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
 def _enter(command: list[str]) -> int:
     """Replace this process by a command inside the lab's network."""
     if not network.exists():
-        sys.stderr.write('There is no lab. Make one with: zsbm-lab up\n')
+        sys.stderr.write(NO_LAB)
         return 1
     words = [*network.nsenter(), *command]
     os.execvpe(  # noqa: S606 - a list, never a shell

@@ -39,7 +39,7 @@ def connect(number: int) -> None:
         namespace(number), f'{layout.CONDUCTOR_ADDRESSES[number - 1]}/24'
     )
     network.route(
-        f'{layout.BMC_NETWORK}0/24',
+        layout.BMC_NETWORK,
         layout.CONDUCTOR_ADDRESSES[0],
         namespace=namespace(number),
     )
@@ -126,7 +126,7 @@ def database(
             '--innodb-doublewrite=0',
         ),
         who,
-        ready=lambda: _accepts(root / 'socket'),
+        ready=lambda: network.accepts(root / 'socket'),
         ready_s=TIMEOUT_S,
     )
 
@@ -190,11 +190,6 @@ def _serves(conductor: ironic.Conductor) -> bool:
         network.call(listens)
         and conductor.address in ironic.living_conductors()
     )
-
-
-def _accepts(path: pathlib.Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        return probe.connect_ex(str(path)) == 0
 
 
 def _password(path: pathlib.Path) -> str:

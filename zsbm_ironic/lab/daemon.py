@@ -67,6 +67,7 @@ class Daemon:
         has lived for a moment.
     :ivar ready_s: seconds until it must be ready.
     :ivar namespace: network namespace to live in; None: the caller's.
+    :ivar stop_signal: asks it to end.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Daemon:
     ready: Callable[[], bool] | None = None
     ready_s: float = 60
     namespace: str | None = layout.NAMESPACE
+    stop_signal: signal.Signals = signal.SIGTERM
 
 
 class Supervisor:
@@ -95,12 +97,20 @@ class Supervisor:
 
     def pid(self, name: str) -> int | None:
         """Return the pid of process `name`, None where it does not run."""
-        try:
-            record = json.loads((self._run / f'{name}.json').read_text())
-        except (OSError, ValueError):
+        record = self._record(name)
+        pid = record.get('pid')
+        if pid is None or start_time(pid) != record['started']:
             return None
-        pid = int(record['pid'])
-        return pid if start_time(pid) == record['started'] else None
+        return pid
+
+    def _record(self, name: str) -> dict[str, int]:
+        try:
+            record: dict[str, int] = json.loads(
+                (self._run / f'{name}.json').read_text()
+            )
+        except (OSError, ValueError):
+            return {}
+        return record
 
     def names(self) -> list[str]:
         """Return the recorded processes, the one started last first."""
@@ -150,18 +160,23 @@ class Supervisor:
             # The caller's folder may be one that its user cannot read.
             cwd=pathlib.Path('/'),
         )
-        record = {'pid': child.pid, 'started': start_time(child.pid)}
+        record = {
+            'pid': child.pid,
+            'started': start_time(child.pid),
+            'stop_signal': daemon.stop_signal,
+        }
         (self._run / f'{daemon.name}.json').write_text(json.dumps(record))
         return child
 
     def stop(self, name: str, stop_s: float = 30) -> bool:
-        """End a process: SIGTERM, after `stop_s` seconds SIGKILL.
+        """End a process: its signal, after `stop_s` seconds SIGKILL.
 
         :returns: False where it did not run.
         """
         pid = self.pid(name)
         if pid is not None:
-            _end(pid, stop_s)
+            asked = self._record(name).get('stop_signal', signal.SIGTERM)
+            _end(pid, asked, stop_s)
         (self._run / f'{name}.json').unlink(missing_ok=True)
         return pid is not None
 
@@ -194,10 +209,10 @@ def start_time(pid: int) -> int | None:
     return None if fields[0] == 'Z' else int(fields[19])
 
 
-def _end(pid: int, stop_s: float) -> None:
+def _end(pid: int, asked: int, stop_s: float) -> None:
     """End a whole session that `process.start` opened."""
     with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, asked)
     if not _reap(pid, stop_s):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)

@@ -18,14 +18,19 @@ PROVISIONING_CIDR = '198.51.100.0/24'
 RELAYED_CIDR = '203.0.113.0/24'
 CONDUCTOR_ADDRESSES = ('198.51.100.1', '198.51.100.2')
 DHCP_RANGE = ('198.51.100.50', '198.51.100.99')
-BMC_NETWORK = '192.0.2.'
+BMC_NETWORK = '192.0.2.0/24'
 FIRST_BMC = 11
+# Where machines are in the network of the host itself, whatever that is
+# (RFC 2544: for benchmarks, never routed).
+HOSTED_BMC_NETWORK = '198.18.5.0/24'
 SERVER_NETWORK = '198.51.100.'
 FIRST_SERVER = 101
 # Between the services of a cloud (RFC 2544: for benchmarks, never routed).
 MANAGEMENT_BRIDGE = 'br-mgmt'
 CONTROLLER = '198.18.0.1'
 GATEWAY = '198.18.0.2'
+UNDERLAY_NETWORK = '198.18.1.'
+VM_HOST = '198.18.0.3'
 API_PORT = 6385
 HTTP_PORT = 8080
 
@@ -36,7 +41,15 @@ NETBOOT_UID = 64102
 EMULATOR_UID = 64103
 DATABASE_UID = 64104
 CLOUD_UID = 64105
-UIDS = (IRONIC_UID, NETBOOT_UID, EMULATOR_UID, DATABASE_UID, CLOUD_UID)
+VM_UID = 64106
+UIDS = (
+    IRONIC_UID,
+    NETBOOT_UID,
+    EMULATOR_UID,
+    DATABASE_UID,
+    CLOUD_UID,
+    VM_UID,
+)
 
 
 def _folder(variable: str, default: str) -> pathlib.Path:

@@ -22,6 +22,7 @@ from zsbm_ironic.lab import (
     cluster,
     daemon,
     full_disk,
+    hosted,
     ironic,
     layout,
     machines,
@@ -29,9 +30,10 @@ from zsbm_ironic.lab import (
     network,
     relay,
     stock,
+    wired,
 )
 from zsbm_ironic.lab import exception as lab_exception
-from zsbm_ironic.lab.cloud import cloud, metal
+from zsbm_ironic.lab.cloud import cloud, metal, world
 from zsbm_ironic.lab.images import os_image, ramdisk
 from zsbm_ironic.netboot import loaders as loaders_room
 
@@ -49,6 +51,14 @@ class Plan:
     :ivar second_group: conductor group of the second conductor: a dedicated
         deploy server.
     :ivar cloud: with all other services of a small OpenStack.
+    :ivar overlay: in that, networks of members are tunnels, not VLANs.
+    :ivar neutron_dhcp: in that, Neutron's DHCP serves the ramdisk too.
+    :ivar switch: machines are behind a switch, which ironic-networking
+        configures.
+    :ivar bridge: machines alone, on this bridge of the host, for an Ironic
+        that is not the lab's; empty: a lab.
+    :ivar bridge_address: with its prefix length, of a bridge that is made.
+    :ivar bmc_network: that the BMCs have their addresses in.
     :ivar raw_images: the conductor unpacks an image, as Ironic does by
         default; else the ramdisk does, and a tenth of the bytes go through
         the emulated NIC of a machine.
@@ -60,12 +70,49 @@ class Plan:
     conductors: int = 1
     second_group: str = ''
     cloud: bool = False
+    overlay: bool = False
+    neutron_dhcp: bool = False
+    switch: bool = False
+    bridge: str = ''
+    bridge_address: str = ''
+    bmc_network: str = layout.BMC_NETWORK
     raw_images: bool = True
+
+    @property
+    def has_switch(self) -> bool:
+        """Whether machines are plugged into a switch in user space."""
+        return self.cloud or self.switch
 
     def __post_init__(self) -> None:
         if self.cloud and (self.conductors > 1 or self.stack == 'stock'):
             raise lab_exception.LabSettingInvalid(
                 where='--cloud', what='it has one conductor, of stack zsbm'
+            )
+        for name in ('overlay', 'neutron_dhcp'):
+            if getattr(self, name) and not self.cloud:
+                raise lab_exception.LabSettingInvalid(
+                    where=f'--{name.replace("_", "-")}',
+                    what='it needs --cloud',
+                )
+        if self.switch and (
+            self.cloud or self.conductors > 1 or self.stack == 'stock'
+        ):
+            raise lab_exception.LabSettingInvalid(
+                where='--switch',
+                what='it has one conductor, of stack zsbm, and no cloud',
+            )
+        if self.bridge and (
+            self.cloud
+            or self.switch
+            or self.conductors > 1
+            or self.stack == 'stock'
+        ):
+            raise lab_exception.LabSettingInvalid(
+                where='--bridge', what='there are machines and nothing else'
+            )
+        if self.bridge_address and not self.bridge:
+            raise lab_exception.LabSettingInvalid(
+                where='--bridge-address', what='it needs --bridge'
             )
         if self.second_group and self.conductors < 2:
             raise lab_exception.LabSettingInvalid(
@@ -108,7 +155,11 @@ class Lab:
 
     def declared(self) -> list[machines.Declaration]:
         """Return the machines of this lab."""
-        return machines.load(self._declared_in(), self.folders.state)
+        return machines.load(
+            self._declared_in(),
+            self.folders.state,
+            (self.plan() or Plan()).bmc_network,
+        )
 
     def machine_names(self) -> list[str]:
         """Return the names of its machines; needs no rights, makes nothing."""
@@ -175,6 +226,10 @@ class Lab:
 
         :raises LabSettingInvalid: another kind of lab is up already.
         """
+        if plan.bridge:
+            self._up_alone(plan)
+            return
+        self._displace()
         self._settle(plan)
         self._stop_what_is_outdated()
         built = self.built()
@@ -189,7 +244,7 @@ class Lab:
                     machine,
                     self.folders,
                     self.cache(),
-                    whole_frames=plan.cloud,
+                    whole_frames=plan.has_switch,
                 )
             )
         if any(nic.relayed for one in declared for nic in one.nics):
@@ -198,6 +253,28 @@ class Lab:
             self._up_single(plan, built)
         else:
             self._up_cluster(plan, built)
+
+    def _up_alone(self, plan: Plan) -> None:
+        """Bring up machines, with nothing around them.
+
+        One that is declared no more, or in another way, ends.
+        """
+        before = self.declared() if self.plan() else []
+        self._settle(plan)
+        self._stop_what_is_outdated()
+        declared = self.declared()
+        gone = [one for one in before if one not in declared]
+        for machine in gone:
+            self.supervisor.stop(bench.emulator_name(machine))
+            bench.switch_off(machine, self.folders)
+        hosted.unplug(plan.bridge, gone)
+        with self.report.step('network'):
+            hosted.check_free(plan.bmc_network)
+            hosted.connect(
+                plan.bridge, plan.bridge_address, declared, self.folders.state
+            )
+        for service in hosted.services(declared, self.folders, self.cache()):
+            self._start(service)
 
     def _up_single(self, plan: Plan, built: Built) -> None:
         conductor = self.conductor(1, built)
@@ -210,15 +287,25 @@ class Lab:
             options = ironic.merge(
                 options, netboot.settings(conductor, built.loaders)
             )
+        taps = [
+            nic.tap
+            for machine in self.declared()
+            for nic in machine.nics
+            if not nic.relayed
+        ]
+        tor = wired.switch(self.folders.state)
+        if plan.switch:
+            wired.up(tor, self._start, self.report, taps)
+            options = ironic.merge(options, wired.settings(tor))
         if plan.cloud:
-            site = cloud.site_of(self.folders.state, self.cache())
-            taps = [
-                nic.tap
-                for machine in self.declared()
-                for nic in machine.nics
-                if not nic.relayed
-            ]
-            cloud.up(site, self._start, self.report, taps)
+            site = cloud.site_of(
+                self.folders.state,
+                self.cache(),
+                overlay=plan.overlay,
+                neutron_dhcp=plan.neutron_dhcp,
+            )
+            cloud.up(site, self.cache(), self._start, self.report, taps)
+            metal.prepare(site)
             options = ironic.merge(options, metal.settings(site))
         if not self.supervisor.pid('ironic'):
             with self.report.step('ironic: configuration and database'):
@@ -226,6 +313,8 @@ class Lab:
                 ironic.make_database(conductor)
         for service in self._boot_services(plan, conductor):
             self._start(service)
+        if plan.switch:
+            self._start(wired.service(tor, conductor))
         if plan.cloud:
             self._start(metal.process_of(conductor))
             cloud.up_computes(
@@ -280,7 +369,7 @@ class Lab:
             relay.connect()
         for machine in declared:
             network.add_bmc(machine.bmc_address)
-        usual = '' if plan.cloud else layout.BRIDGE
+        usual = '' if plan.has_switch else layout.BRIDGE
         for nic in nics:
             network.add_tap(
                 nic.tap,
@@ -297,6 +386,20 @@ class Lab:
                 self.supervisor.stop(name)
         for machine in self.declared() if self.plan() else []:
             bench.switch_off(machine, self.folders)
+        plan = self.plan()
+        if plan and plan.bridge:
+            with self.report.step('network'):
+                hosted.disconnect(
+                    plan.bridge, self.declared(), self.folders.state
+                )
+        else:
+            self._down_around()
+        if wipe:
+            with self.report.step('wipe'):
+                shutil.rmtree(self.folders.state, ignore_errors=True)
+
+    def _down_around(self) -> None:
+        """Stop what a lab has besides its own processes and machines."""
         # What Ironic started for itself and left, such as a console.
         for pid in network.processes(layout.UIDS):
             with contextlib.suppress(ProcessLookupError):
@@ -304,9 +407,6 @@ class Lab:
         full_disk.release(self.folders.state)
         with self.report.step('network'):
             network.delete()
-        if wipe:
-            with self.report.step('wipe'):
-                shutil.rmtree(self.folders.state, ignore_errors=True)
 
     def conductor(self, number: int, built: Built) -> ironic.Conductor:
         """Return conductor `number` of this lab."""
@@ -338,10 +438,10 @@ class Lab:
                 bench.describe(machine, self.folders, nodes)
                 for machine in (self.declared() if plan else [])
             ],
+            'cloud': world.describe(self.folders.state),
         }
 
     def _settle(self, plan: Plan) -> None:
-        self._displace()
         present = self.plan()
         if present not in (None, plan):
             raise lab_exception.LabSettingInvalid(

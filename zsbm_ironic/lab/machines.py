@@ -9,6 +9,7 @@ lab's state folder, readable by root alone.
 
 import dataclasses
 import importlib.resources
+import ipaddress
 import json
 import pathlib
 import secrets
@@ -78,11 +79,16 @@ class Declaration:
         return 443 if self.protocol == 'redfish' else 623
 
 
-def load(path: pathlib.Path | None, state: pathlib.Path) -> list[Declaration]:
+def load(
+    path: pathlib.Path | None,
+    state: pathlib.Path,
+    bmc_network: str = layout.BMC_NETWORK,
+) -> list[Declaration]:
     """Read the declared machines.
 
     :param path: the TOML file; None: the two default machines.
     :param state: folder of the lab, where drawn passwords are kept.
+    :param bmc_network: that the BMCs have their addresses in.
     :raises LabSettingInvalid: the file is not as documented.
     """
     entries = _entries(path)
@@ -92,7 +98,8 @@ def load(path: pathlib.Path | None, state: pathlib.Path) -> list[Declaration]:
     machines = []
     for place, entry in enumerate(entries):
         try:
-            machines.append(_declaration(place, entry, passwords))
+            address = _bmc_address(place, bmc_network)
+            machines.append(_declaration(place, entry, address, passwords))
         except (KeyError, TypeError, ValueError) as exc:
             raise lab_exception.LabSettingInvalid(
                 where=path or DEFAULTS,
@@ -120,8 +127,23 @@ def _entries(path: pathlib.Path | None) -> list[dict[str, Any]]:
         ) from exc
 
 
+def _bmc_address(place: int, network: str) -> str:
+    """Return the address of the BMC of the machine at a place.
+
+    :raises ValueError: the network has no such address.
+    """
+    found = ipaddress.IPv4Network(network)
+    number = layout.FIRST_BMC + place
+    if number >= found.num_addresses - 1:
+        raise ValueError(f'{network} has no address for BMC {place}')
+    return str(found[number])
+
+
 def _declaration(
-    place: int, entry: dict[str, Any], passwords: dict[str, str]
+    place: int,
+    entry: dict[str, Any],
+    bmc_address: str,
+    passwords: dict[str, str],
 ) -> Declaration:
     protocol = entry.get('bmc', 'redfish')
     if protocol not in PROTOCOLS:
@@ -133,7 +155,7 @@ def _declaration(
         memory_mib=int(entry.get('memory_mib', 3072)),
         cpus=int(entry.get('cpus', 1)),
         protocol=protocol,
-        bmc_address=f'{layout.BMC_NETWORK}{layout.FIRST_BMC + place}',
+        bmc_address=bmc_address,
         bmc_password=passwords[entry['name']],
         disks=tuple(
             DeclaredDisk(str(disk['bus']), int(disk['size_gib']))

@@ -30,8 +30,11 @@ T = TypeVar('T')
 
 
 def nsenter(namespace: str = layout.NAMESPACE) -> list[str]:
-    """Return the words that put a command into a namespace of the lab."""
-    return ['nsenter', f'--net=/run/netns/{namespace}']
+    """Return the words that put a command into a namespace of the lab.
+
+    :param namespace: empty: where the caller is, which needs no words.
+    """
+    return ['nsenter', f'--net=/run/netns/{namespace}'] if namespace else []
 
 
 def exists(namespace: str = layout.NAMESPACE) -> bool:
@@ -55,11 +58,11 @@ def create(owner: pathlib.Path) -> None:
     :param owner: state folder of the lab, kept as the alias of the bridge.
     """
     _add_namespace(layout.NAMESPACE)
-    _ip('link', 'set', 'lo', 'up')
-    _add_link(layout.BRIDGE, 'type', 'bridge', 'stp_state', '0')
-    _ip('link', 'set', layout.BRIDGE, 'alias', str(owner))
+    ip('link', 'set', 'lo', 'up')
+    add_link(layout.BRIDGE, 'type', 'bridge', 'stp_state', '0')
+    ip('link', 'set', layout.BRIDGE, 'alias', str(owner))
     # A bridge without ports: not every kernel has the dummy driver.
-    _add_link('bmc0', 'type', 'bridge')
+    add_link('bmc0', 'type', 'bridge')
     _add_address(f'{layout.CONDUCTOR_ADDRESSES[0]}/24', layout.BRIDGE)
     # Router advertisements come from the service; the bridge needs an
     # address of its own prefix for them.
@@ -68,9 +71,9 @@ def create(owner: pathlib.Path) -> None:
 
 def owner() -> pathlib.Path | None:
     """Return the state folder of the lab whose network this is."""
-    if not exists() or layout.BRIDGE not in _links():
+    if not exists() or layout.BRIDGE not in links():
         return None
-    (link,) = json.loads(_ip('-j', 'link', 'show', layout.BRIDGE))
+    (link,) = json.loads(ip('-j', 'link', 'show', layout.BRIDGE))
     return pathlib.Path(link['ifalias']) if 'ifalias' in link else None
 
 
@@ -79,21 +82,28 @@ def add_bmc(address: str) -> None:
     _add_address(f'{address}/32', 'bmc0')
 
 
-def add_tap(name: str, uid: int, bridge: str = layout.BRIDGE) -> None:
+def add_tap(
+    name: str,
+    uid: int,
+    bridge: str = layout.BRIDGE,
+    namespace: str = layout.NAMESPACE,
+) -> None:
     """Make a TAP device that user `uid` may open; idempotent.
 
     :param bridge: that it is plugged into; empty: none.
+    :param namespace: where it is made; empty: where the caller is.
 
     The kernel lets a user attach to the devices that are his, provided that
     he may open /dev/net/tun, which udev gives to everybody; where no udev
     runs, we do.
     """
     TUN.chmod(0o666)
-    if name not in _links():
-        _ip('tuntap', 'add', 'dev', name, 'mode', 'tap', 'user', str(uid))
+    if name not in links(namespace):
+        owner = ('mode', 'tap', 'user', str(uid))
+        ip('tuntap', 'add', 'dev', name, *owner, namespace=namespace)
     if bridge:
-        _ip('link', 'set', name, 'master', bridge)
-    _ip('link', 'set', name, 'up')
+        ip('link', 'set', name, 'master', bridge, namespace=namespace)
+    ip('link', 'set', name, 'up', namespace=namespace)
 
 
 def create_branch(
@@ -110,49 +120,55 @@ def create_branch(
     """
     outer = f'{inner}{namespace.removeprefix(layout.NAMESPACE)}'
     _add_namespace(namespace)
-    if outer not in _links():
+    if outer not in links():
         peer = ('peer', 'name', inner, 'netns', namespace)
-        _ip('link', 'add', outer, 'type', 'veth', *peer)
-    _ip('link', 'set', outer, 'master', bridge, 'up')
+        ip('link', 'add', outer, 'type', 'veth', *peer)
+    ip('link', 'set', outer, 'master', bridge, 'up')
     for words in (
         ('link', 'set', 'lo', 'up'),
         ('link', 'set', inner, 'up'),
         ('address', 'replace', address, 'dev', inner),
     ):
-        _ip(*words, namespace=namespace)
+        ip(*words, namespace=namespace)
 
 
 def create_namespace(namespace: str) -> None:
     """Make a namespace with nothing but its loopback; idempotent."""
     _add_namespace(namespace)
-    _ip('link', 'set', 'lo', 'up', namespace=namespace)
+    ip('link', 'set', 'lo', 'up', namespace=namespace)
 
 
 def set_address(link: str, address: str, *, namespace: str) -> None:
     """Give an interface an address with its prefix length; idempotent."""
-    _ip('address', 'replace', address, 'dev', link, namespace=namespace)
+    ip('address', 'replace', address, 'dev', link, namespace=namespace)
 
 
 def add_pair(
-    one: str, other: str, bridge: str = '', namespace: str = ''
+    one: str,
+    other: str,
+    bridge: str = '',
+    namespace: str = '',
+    home: str = layout.NAMESPACE,
 ) -> None:
     """Make two interfaces that are the ends of one cable; idempotent.
 
     :param bridge: that `one` is plugged into; empty: none.
     :param namespace: where `other` is; empty: where `one` is.
+    :param home: namespace where `one` is.
     """
-    if one not in _links():
+    away = namespace or home
+    if one not in links(home):
         there = ('netns', namespace) if namespace else ()
         peer = ('peer', 'name', other, *there)
-        _ip('link', 'add', one, 'type', 'veth', *peer)
-    _ip('link', 'set', one, 'up')
-    _ip('link', 'set', other, 'up', namespace=namespace or layout.NAMESPACE)
+        ip('link', 'add', one, 'type', 'veth', *peer, namespace=home)
+    ip('link', 'set', one, 'up', namespace=home)
+    ip('link', 'set', other, 'up', namespace=away)
     if bridge:
-        _ip('link', 'set', one, 'master', bridge)
+        ip('link', 'set', one, 'master', bridge, namespace=home)
     # A switch in user space takes frames as they are: whole, with a checksum.
-    for name, where in ((one, ''), (other, namespace)):
+    for name, where in ((one, home), (other, away)):
         process.run(
-            [*nsenter(where or layout.NAMESPACE), 'ethtool', '-K', name]
+            [*nsenter(where), 'ethtool', '-K', name]
             + ['tx', 'off', 'gso', 'off', 'tso', 'off', 'gro', 'off'],
             timeout_s=TIMEOUT_S,
         )
@@ -169,14 +185,14 @@ def add_bridge(name: str, address: str = '') -> None:
 
     :param address: with its prefix length; empty: none.
     """
-    _add_link(name, 'type', 'bridge', 'stp_state', '0')
+    add_link(name, 'type', 'bridge', 'stp_state', '0')
     if address:
         _add_address(address, name)
 
 
 def route(target: str, via: str, *, namespace: str = layout.NAMESPACE) -> None:
     """Reach network `target` by way of address `via`; idempotent."""
-    _ip('route', 'replace', target, 'via', via, namespace=namespace)
+    ip('route', 'replace', target, 'via', via, namespace=namespace)
 
 
 def lose_packets(address: str, percent: int) -> None:
@@ -214,7 +230,9 @@ def forward(namespace: str) -> None:
     )
 
 
-def listens(address: str, port: int) -> bool:
+def listens(
+    address: str, port: int, namespace: str = layout.NAMESPACE
+) -> bool:
     """Say whether something accepts connections at a place of the lab."""
 
     def try_it() -> bool:
@@ -222,7 +240,13 @@ def listens(address: str, port: int) -> bool:
             probe.settimeout(5)
             return probe.connect_ex((address, port)) == 0
 
-    return call(try_it)
+    return call(try_it, namespace)
+
+
+def accepts(path: pathlib.Path) -> bool:
+    """Say whether something accepts connections at a socket file."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 def call(function: Callable[[], T], namespace: str = layout.NAMESPACE) -> T:
@@ -274,23 +298,29 @@ def delete() -> None:
         process.run(['ip', 'netns', 'delete', path.name], timeout_s=TIMEOUT_S)
 
 
-def _ip(*words: str, namespace: str = layout.NAMESPACE) -> str:
+def ip(*words: str, namespace: str = layout.NAMESPACE) -> str:
+    """Run `ip` in a namespace; returns what it prints."""
     return process.run(
         [*nsenter(namespace), 'ip', *words], timeout_s=TIMEOUT_S
     ).stdout
 
 
-def _links() -> set[str]:
-    lines = _ip('-o', 'link', 'show').splitlines()
+def links(namespace: str = layout.NAMESPACE) -> set[str]:
+    """Return the names of the interfaces in a namespace."""
+    lines = ip('-o', 'link', 'show', namespace=namespace).splitlines()
     return {line.split(': ')[1].split('@')[0] for line in lines}
 
 
-def _add_link(name: str, *kind: str) -> None:
-    if name not in _links():
-        _ip('link', 'add', name, *kind)
-    _ip('link', 'set', name, 'up')
+def add_link(name: str, *kind: str, namespace: str = layout.NAMESPACE) -> None:
+    """Make an interface and bring it up; idempotent.
+
+    :param kind: what `ip link add` takes after its name.
+    """
+    if name not in links(namespace):
+        ip('link', 'add', name, *kind, namespace=namespace)
+    ip('link', 'set', name, 'up', namespace=namespace)
 
 
 def _add_address(address: str, link: str) -> None:
     nodad = ('nodad',) if ':' in address else ()
-    _ip('address', 'replace', address, 'dev', link, *nodad)
+    ip('address', 'replace', address, 'dev', link, *nodad)

@@ -3,7 +3,8 @@
 
 As in a machine room where the provisioning servers are in another rack: the
 machines' broadcasts reach a router, which passes them on to the boot service.
-Called by `up` where a declared NIC is on that subnet.
+Called by `up` where a declared NIC is on that subnet, and for a cloud, whose
+flat network is that subnet.
 """
 
 from zsbm_ironic.lab import daemon, layout, network
@@ -21,11 +22,16 @@ SUBNET = (
 
 def connect() -> None:
     """Make the subnet and its router; idempotent."""
+    connect_near()
     network.add_bridge(BRIDGE)
-    network.create_branch(NAMESPACE, f'{NEAR_ADDRESS}/24')
     network.create_branch(
         NAMESPACE, f'{FAR_ADDRESS}/24', bridge=BRIDGE, inner='eth1'
     )
+
+
+def connect_near() -> None:
+    """Make the router, without what is beyond it; idempotent."""
+    network.create_branch(NAMESPACE, f'{NEAR_ADDRESS}/24')
     network.forward(NAMESPACE)
     network.route(layout.RELAYED_CIDR, NEAR_ADDRESS)
 

@@ -8,18 +8,38 @@ the Ironic project uses. METRICS is also the documentation: the page of the
 metrics is made from it.
 """
 
-import collections
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import core, registry
 
 from zsbm_ironic.bmc import base
-from zsbm_ironic.monitoring import readings
+from zsbm_ironic.monitoring import line, push, readings
+
+Family = core.GaugeMetricFamily | core.CounterMetricFamily
+
+# What a BMC tells becomes so many series at most.
+LIMIT_SENSORS = 512
+NAME_CHARS = 64
 
 NODE_LABELS = ('node_uuid', 'node_name')
 SENSOR_LABELS = (*NODE_LABELS, 'sensor', 'kind')
+# Fields of readings.Facts.
+INFO_LABELS = (
+    'owner',
+    'lessee',
+    'resource_class',
+    'conductor_group',
+    'instance_uuid',
+    'rack',
+)
 
 METRICS = {
+    'baremetal_node_info': 'Whose a node is, and what kind; always 1.',
+    'baremetal_maintenance': (
+        'Whether a person has a node in maintenance (1) or not.'
+    ),
+    'baremetal_deployed': 'Whether a system of a user runs on it (1) or not.',
+    'baremetal_power_wanted': 'What Ironic takes the power for: 1 on, 0 off.',
     'baremetal_up': 'Whether the BMC answered the last reading (1) or not.',
     'baremetal_power_state': 'Chassis power: 1 on, 0 off.',
     'baremetal_health_state': (
@@ -36,10 +56,19 @@ METRICS = {
     'baremetal_sensor_state': (
         'State of a sensor: 0 nominal, 1 warning, 2 critical.'
     ),
+    'baremetal_boot_seconds': (
+        'How long the last boot of the deploy ramdisk took.'
+    ),
+    'baremetal_deploy_seconds': 'How long the last deploy took.',
+    'baremetal_event_log_entries': 'Entries of the event log of the BMC.',
     'baremetal_round_seconds': (
         'How long the last round over all nodes of this conductor took.'
     ),
+    'baremetal_interval_seconds': 'How often BMCs are read.',
+    'baremetal_bmc_sessions': 'BMCs that this conductor is logged in to.',
+    'baremetal_pushes_total': 'Pushes of systems, by what became of them.',
 }
+FIGURES = ('baremetal_interval_seconds', 'baremetal_bmc_sessions')
 # Unit of bmc.base.SensorReading -> metric and divisor.
 UNITS = {
     'C': ('baremetal_temperature_celsius', 1.0),
@@ -60,15 +89,23 @@ class ReadingsCollector(registry.Collector):
     """Turns the board into metric families.
 
     :param board: read at each scrape.
+    :param receiver: its counts as well.
+    :param figures: tells those of FIGURES, of the conductor itself.
     """
 
-    def __init__(self, board: readings.Board) -> None:
-        self._board = board
+    def __init__(
+        self,
+        board: readings.Board,
+        receiver: push.Receiver,
+        figures: Callable[[], Mapping[str, float]],
+    ) -> None:
+        self._board, self._receiver = board, receiver
+        self._figures = figures
 
-    def collect(self) -> Iterator[core.GaugeMetricFamily]:
+    def collect(self) -> Iterator[Family]:
         """Return the families of one scrape; never waits for a BMC."""
         families = {
-            name: core.GaugeMetricFamily(name, text, labels=_labels_of(name))
+            name: _family(name)(name, text, labels=_labels_of(name))
             for name, text in METRICS.items()
         }
         current, round_s = self._board.look()
@@ -76,26 +113,48 @@ class ReadingsCollector(registry.Collector):
             _add_node(families, reading)
         if round_s is not None:
             families['baremetal_round_seconds'].add_metric([], round_s)
+        for name, value in self._figures().items():
+            families[name].add_metric([], value)
+        for result, count in self._receiver.counts().items():
+            families['baremetal_pushes_total'].add_metric([result], count)
         yield from families.values()
 
 
+def _family(name: str) -> type[Family]:
+    if name.endswith('_total'):
+        return core.CounterMetricFamily
+    return core.GaugeMetricFamily
+
+
 def _labels_of(name: str) -> tuple[str, ...]:
-    if name == 'baremetal_round_seconds':
+    if name == 'baremetal_pushes_total':
+        return ('result',)
+    if name == 'baremetal_round_seconds' or name in FIGURES:
         return ()
+    if name == 'baremetal_node_info':
+        return (*NODE_LABELS, *INFO_LABELS)
     measured = {metric for metric, _ in UNITS.values()}
     if name in measured or name == 'baremetal_sensor_state':
         return SENSOR_LABELS
     return NODE_LABELS
 
 
-def _add_node(
-    families: dict[str, core.GaugeMetricFamily], reading: readings.Reading
-) -> None:
+def _add_node(families: dict[str, Family], reading: readings.Reading) -> None:
     node = [reading.node_uuid, reading.node_name]
 
     def add(name: str, value: float, *labels: str) -> None:
         families[name].add_metric([*node, *labels], value)
 
+    facts = reading.facts
+    add('baremetal_node_info', 1.0, *(getattr(facts, n) for n in INFO_LABELS))
+    add('baremetal_maintenance', float(facts.maintenance))
+    add('baremetal_deployed', float(facts.deployed))
+    if facts.power is not None:
+        add('baremetal_power_wanted', float(facts.power is base.PowerState.ON))
+    if facts.lasted.boot_s is not None:
+        add('baremetal_boot_seconds', facts.lasted.boot_s)
+    if facts.lasted.deploy_s is not None:
+        add('baremetal_deploy_seconds', facts.lasted.deploy_s)
     add('baremetal_up', 0.0 if reading.error else 1.0)
     add('baremetal_reading_timestamp_seconds', reading.taken_at)
     add('baremetal_reading_seconds', reading.duration_s)
@@ -104,28 +163,32 @@ def _add_node(
         add('baremetal_power_state', 1.0 if on else 0.0)
     if reading.health in STATES:
         add('baremetal_health_state', STATES[reading.health])
-    for name, sensor in _uniquely_named(reading.sensors):
+    if reading.logged_events is not None:
+        add('baremetal_event_log_entries', float(reading.logged_events))
+    for name, kind, sensor in _uniquely_named(reading.sensors):
         if sensor.value is not None and sensor.unit in UNITS:
             metric, divisor = UNITS[sensor.unit]
-            add(metric, sensor.value / divisor, name, sensor.kind)
+            add(metric, sensor.value / divisor, name, kind)
         if sensor.health in STATES:
             state = STATES[sensor.health]
-            add('baremetal_sensor_state', state, name, sensor.kind)
+            add('baremetal_sensor_state', state, name, kind)
 
 
 def _uniquely_named(
     sensors: tuple[base.SensorReading, ...],
-) -> Iterator[tuple[str, base.SensorReading]]:
-    """Return sensors with names: `Fan`, `Fan #2` where a BMC has two.
+) -> Iterator[tuple[str, str, base.SensorReading]]:
+    """Return name, kind and reading: `Fan`, `Fan #2` where a BMC has two.
 
-    Prometheus drops a whole scrape in which a series comes twice.
+    Names are those of a BMC, which may be any: none is longer than
+    NAME_CHARS, and no more than LIMIT_SENSORS become series.
     """
-    seen: collections.Counter[tuple[str, str]] = collections.Counter()
-    for sensor in sensors:
-        key = (sensor.name, sensor.kind)
-        seen[key] += 1
-        number = seen[key]
-        yield (
-            (f'{sensor.name} #{number}' if number > 1 else sensor.name),
-            (sensor),
-        )
+    seen: set[tuple[str, str]] = set()
+    for sensor in sensors[:LIMIT_SENSORS]:
+        kind = line.line(sensor.kind, NAME_CHARS)
+        plain = line.line(sensor.name, NAME_CHARS) or 'unnamed'
+        name, number = plain, 1
+        while (name, kind) in seen:
+            number += 1
+            name = f'{plain} #{number}'
+        seen.add((name, kind))
+        yield name, kind, sensor

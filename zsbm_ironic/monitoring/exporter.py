@@ -1,103 +1,89 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Serves the metrics of one collector over HTTP, to this host alone.
+"""What Prometheus asks a conductor for, over HTTP on this host alone.
 
-Started once by the conductor, ended with `close`. Listens on loopback or on a
-unix socket; the socket's file outlives a killed conductor and is replaced by
-the next.
+::
+
+    /metrics          the board of readings, by the collector
+    /sd               the systems to scrape, for http_sd_configs
+    /pushed/UUID      what a system that cannot be scraped pushed last
+
+Made once by the conductor, and ended with it.
 """
 
-import contextlib
-import os
-import pathlib
-import socket
-import socketserver
-import stat
-import threading
-from typing import Any
-from wsgiref import simple_server
+import json
+import re
+from collections.abc import Iterable
+from wsgiref import types
 
 import prometheus_client
 from prometheus_client import registry
 
-UNIX_PREFIX = 'unix:'
-SOCKET_MODE = 0o660
-# A scraper that stops in mid-request must not hold its thread for ever.
-REQUEST_TIMEOUT_S = 10
+from zsbm_ironic.monitoring import discovery, push, serving
+
+PUSHED = '/pushed/'
+_TEXT = 'text/plain; version=0.0.4; charset=utf-8'
+# What Prometheus calls us by, which is where it finds what was pushed.
+_HOST = re.compile(
+    r'(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])'
+    r'(?::[0-9]{1,5})?\Z'
+)
 
 
-class _Handler(simple_server.WSGIRequestHandler):
-    timeout = REQUEST_TIMEOUT_S
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing: a scrape comes every few seconds."""
-
-
-class _Server(socketserver.ThreadingMixIn, simple_server.WSGIServer):
-    daemon_threads = True
-
-
-class _Ipv6Server(_Server):
-    address_family = socket.AF_INET6
-
-
-class _UnixServer(_Server):
-    address_family = socket.AF_UNIX
-
-    def server_bind(self) -> None:
-        # HTTPServer would look up a host name for the path.
-        socketserver.TCPServer.server_bind(self)
-        os.chmod(str(self.server_address), SOCKET_MODE)
-        self.server_name, self.server_port = 'localhost', 0
-        self.setup_environ()
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        connection, _ = self.socket.accept()
-        # The handler takes the client's address apart.
-        return connection, ('localhost', 0)
-
-
-class Exporter:
-    """An HTTP server in a thread of its own.
+class Exporter(serving.Listener):
+    """Answers Prometheus, in a thread of its own.
 
     :param listen: `ADDRESS:PORT` or `unix:PATH`, as [zsbm_monitoring]listen.
+    :param collector: of /metrics.
+    :param directory: of /sd.
+    :param receiver: of /pushed.
     :raises OSError: the address is taken, or the folder is not ours.
     """
 
-    def __init__(self, listen: str, collector: registry.Collector) -> None:
+    def __init__(
+        self,
+        listen: str,
+        collector: registry.Collector,
+        directory: discovery.Directory,
+        receiver: push.Receiver,
+    ) -> None:
         metrics = prometheus_client.CollectorRegistry()
         metrics.register(collector)
-        self._path: pathlib.Path | None = None
-        self._server = self._bind(listen)
-        self._server.set_app(prometheus_client.make_wsgi_app(metrics))
-        self._thread = threading.Thread(
-            target=self._server.serve_forever,
-            name='zsbm-metrics',
-            daemon=True,
+        self._metrics = prometheus_client.make_wsgi_app(metrics)
+        self._directory, self._receiver = directory, receiver
+        super().__init__(listen, self._answer, 'zsbm-metrics')
+
+    def _answer(
+        self, environ: types.WSGIEnvironment, respond: types.StartResponse
+    ) -> Iterable[bytes]:
+        path = environ['PATH_INFO']
+        if environ['REQUEST_METHOD'] not in ('GET', 'HEAD'):
+            return serving.answer(respond, '405 Method Not Allowed')
+        if path == '/metrics':
+            return self._metrics(environ, respond)
+        if path == '/sd':
+            return self._systems(environ, respond)
+        if path.startswith(PUSHED):
+            text = self._receiver.recent(path.removeprefix(PUSHED))
+            if text is not None:
+                return serving.answer(respond, '200 OK', text, _TEXT)
+        return serving.answer(respond, '404 Not Found')
+
+    def _systems(
+        self, environ: types.WSGIEnvironment, respond: types.StartResponse
+    ) -> Iterable[bytes]:
+        systems = self._directory.look()
+        if systems is None:
+            # Not [], at which Prometheus would forget what it scrapes.
+            return serving.answer(
+                respond, '503 Service Unavailable', b'Not known yet.\n'
+            )
+        host = environ.get('HTTP_HOST', '')
+        if not _HOST.match(host):
+            return serving.answer(respond, '400 Bad Request')
+        found = discovery.http_sd(systems, host, PUSHED)
+        return serving.answer(
+            respond,
+            '200 OK',
+            json.dumps(found).encode(),
+            'application/json',
         )
-        self._thread.start()
-
-    @property
-    def port(self) -> int:
-        """The TCP port; 0 for a unix socket."""
-        return self._server.server_port
-
-    def close(self) -> None:
-        """Stop serving; safe to call twice."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
-
-    def _bind(self, listen: str) -> _Server:
-        if listen.startswith(UNIX_PREFIX):
-            self._path = pathlib.Path(listen.removeprefix(UNIX_PREFIX))
-            with contextlib.suppress(FileNotFoundError):
-                if stat.S_ISSOCK(self._path.lstat().st_mode):
-                    self._path.unlink()
-            # Any: typeshed knows no server on a path.
-            address: Any = str(self._path)
-            return _UnixServer(address, _Handler)
-        host, _, port = listen.rpartition(':')
-        kind = _Ipv6Server if host.startswith('[') else _Server
-        return kind((host.strip('[]'), int(port)), _Handler)

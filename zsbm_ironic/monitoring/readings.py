@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar
 
 from zsbm_ironic.bmc import base
 from zsbm_ironic.common import exception
+from zsbm_ironic.monitoring import durations
 
 LOG = logging.getLogger(__name__)
 
@@ -32,6 +33,30 @@ class Ask(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
+class Facts:
+    """What is known of a node without its BMC; empty is not known.
+
+    :ivar owner, lessee: ids of projects.
+    :ivar rack: where it is, as `extra` of the node says.
+    :ivar maintenance: a person works on it, and nobody is to be called.
+    :ivar deployed: somebody's system runs on it.
+    :ivar power: what Ironic takes it for; None: it does not say.
+    :ivar lasted: its last boot and its last deploy.
+    """
+
+    owner: str = ''
+    lessee: str = ''
+    resource_class: str = ''
+    conductor_group: str = ''
+    instance_uuid: str = ''
+    rack: str = ''
+    maintenance: bool = False
+    deployed: bool = False
+    power: base.PowerState | None = None
+    lasted: durations.Durations = durations.Durations()
+
+
+@dataclasses.dataclass(frozen=True)
 class Source:
     """One node to read.
 
@@ -41,6 +66,7 @@ class Source:
     node_uuid: str
     node_name: str
     ask: Ask
+    facts: Facts = Facts()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +85,9 @@ class Reading:
     power: base.PowerState | None = None
     health: base.Health = base.Health.UNKNOWN
     sensors: tuple[base.SensorReading, ...] = ()
+    logged_events: int | None = None
     error: str = ''
+    facts: Facts = Facts()
 
 
 class Board:
@@ -88,16 +116,31 @@ class Board:
             return list(self._readings.values()), self._round_s
 
 
-def take_round(sources: Iterable[Source], board: Board, workers: int) -> None:
-    """Read every node once, `workers` at a time; returns when all are done."""
+def take_round(
+    sources: Iterable[Source],
+    board: Board,
+    workers: int,
+    is_over: Callable[[], bool] = lambda: False,
+) -> None:
+    """Read every node once, `workers` at a time; returns when all are done.
+
+    :param is_over: whether to begin with no further node.
+    """
     started = time.monotonic()
     todo = list(sources)
+
+    def read(source: Source) -> None:
+        if not is_over():
+            board.post(take(source))
+
     with concurrent.futures.ThreadPoolExecutor(
         workers, thread_name_prefix='zsbm-readings'
     ) as pool:
-        done = pool.map(lambda source: board.post(take(source)), todo)
+        done = pool.map(read, todo)
         # Raises here what a worker raised.
         collections.deque(done, maxlen=0)
+    if is_over():
+        return
     board.end_round(
         {source.node_uuid for source in todo}, time.monotonic() - started
     )
@@ -114,12 +157,14 @@ def take(source: Source) -> Reading:
     power: base.PowerState | None = None
     health: base.Health | None = None
     sensors: tuple[base.SensorReading, ...] = ()
+    logged_events: int | None = None
     try:
         # One question at a time: an operator's action that waits for the
         # session gets in between.
         power = source.ask(lambda bmc: bmc.get_power())
         sensors = source.ask(lambda bmc: bmc.sensors())
         health = source.ask(_own_health)
+        logged_events = source.ask(_logged_events)
     except exception.ZsbmError as exc:
         error = str(exc)
         LOG.info('No reading of node %s: %s', source.node_name, exc)
@@ -134,8 +179,19 @@ def take(source: Source) -> Reading:
         power=power,
         health=health or base.worst([sensor.health for sensor in sensors]),
         sensors=sensors,
+        logged_events=logged_events,
         error=error,
+        facts=source.facts,
     )
+
+
+def _logged_events(bmc: base.Bmc) -> int | None:
+    """Count the log's entries; what keeps us from it is no silence."""
+    try:
+        return bmc.logged_events()
+    except exception.ZsbmError as exc:
+        LOG.debug('The event log of a BMC is not read: %s', exc)
+        return None
 
 
 def _own_health(bmc: base.Bmc) -> base.Health | None:

@@ -120,6 +120,16 @@ class Timeline:
         events = (parse(line) for line in text.splitlines())
         return merge(event for event in events if event is not None)
 
+    def changed_at(self, key: str) -> float | None:
+        """Return when an event was last added, or None without any.
+
+        :param key: node UUID, or MAC with dashes.
+        """
+        try:
+            return self._path(key).stat().st_mtime
+        except OSError:
+            return None
+
     def remove(self, key: str) -> None:
         """Forget a node."""
         self._path(key).unlink(missing_ok=True)

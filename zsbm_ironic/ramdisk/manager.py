@@ -39,6 +39,7 @@ from zsbm_ironic.ramdisk import (
     boot_report,
     image_size,
     inspection,
+    seen,
     served_kits,
     switches,
     this_server,
@@ -88,8 +89,9 @@ class ZsbmHardwareManager(hardware.HardwareManager):
         image that stays wrong. Pauses after a failed heartbeat stay as they
         are, 5 to 10 s: many agents must not run down an API that has just
         come back. Where nobody says what inspection collects, it collects
-        what images are judged by as well.
+        what images are judged by as well. From now on LLDP is listened for.
         """
+        seen.LISTENER.start()
         names = config.INSPECTION_DEFAULT_COLLECTORS
         if inspection.COLLECTOR not in names.split(','):
             names += f',{inspection.COLLECTOR}'
@@ -156,6 +158,24 @@ class ZsbmHardwareManager(hardware.HardwareManager):
         """Return what the conductor may call; nothing runs by itself."""
         return [
             {
+                'step': 'check_network',
+                'priority': 0,
+                'interface': 'deploy',
+                'reboot_requested': False,
+                'argsinfo': {
+                    'mtu': {
+                        'description': 'MTU of the network that the ramdisk '
+                        'is in, bytes (default: packets of 1500 are tried)',
+                        'required': False,
+                    },
+                    'wait_s': {
+                        'description': 'Seconds to wait for LLDP that was '
+                        'not heard yet (default: 0)',
+                        'required': False,
+                    },
+                },
+            },
+            {
                 'step': 'adapt_image',
                 'priority': 0,
                 'interface': 'deploy',
@@ -184,8 +204,18 @@ class ZsbmHardwareManager(hardware.HardwareManager):
                         'required': False,
                     },
                 },
-            }
+            },
         ]
+
+    def check_network(
+        self,
+        node: dict[str, Any],
+        ports: list[dict[str, Any]],
+        mtu: int | None = None,
+        wait_s: float = 0,
+    ) -> dict[str, Any]:
+        """Tell what this server sees of its network; see `seen.network`."""
+        return seen.network(mtu, wait_s)
 
     def adapt_image(
         self,

@@ -11,10 +11,14 @@ conductor needs something new of it, not at every upgrade.
 1.1
     Step adapt_image, with GRUB, shim and mtools in the ramdisk; inspection
     keeps what an image is judged by.
+1.2
+    Step check_network; inspection keeps LLDP that was heard.
 """
 
 MANAGER_NAME = 'zsbm'
-IN_BAND_VERSION = '1.1'
+IN_BAND_VERSION = '1.2'
+# Of the plugin data of an inventory: what was seen of the network.
+NETWORK_KEY = 'zsbm_network'
 
 
 def parse(text: str) -> tuple[int, ...]:

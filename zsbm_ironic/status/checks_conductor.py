@@ -44,7 +44,7 @@ def interfaces(conf: cfg.ConfigOpts) -> Iterator[Finding]:
             continue
         missing = [
             one
-            for one in wanted.wanted_interfaces(interface)
+            for one in wanted.interfaces(conf, interface) or ()
             if one not in enabled
         ]
         ours = set(missing) & set(wanted.ours(interface))

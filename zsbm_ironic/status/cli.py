@@ -51,6 +51,12 @@ def _parser() -> argparse.ArgumentParser:
         help='network interface on the provisioning network (default: the '
         'one with my_ip, else the one of the default route)',
     )
+    config.add_argument(
+        '--address',
+        metavar='ADDRESS/LENGTH',
+        help='IPv4 address that --interface will have: it need not be there '
+        'yet',
+    )
     check = _command(
         commands,
         'check',
@@ -79,6 +85,19 @@ def _parser() -> argparse.ArgumentParser:
         '(needs OS_* or OS_CLOUD); exit status 1 while there are any',
     )
     _format(leave)
+    routes = commands.add_parser(
+        'routes',
+        help='print alertmanager.yml for the people that a file names',
+        description='Print alertmanager.yml for the people that a file names.',
+    )
+    routes.add_argument(
+        'contacts',
+        type=pathlib.Path,
+        metavar='CONTACTS',
+        help='who is called for the servers of which project, and how mail is '
+        'sent (TOML; see the documentation)',
+    )
+    routes.set_defaults(run=_routes)
     return parser
 
 
@@ -138,9 +157,12 @@ def _config(arguments: argparse.Namespace) -> int:
     from zsbm_ironic.status import fragment, host
 
     conf, files = _configuration(arguments)
-    address, how = host.provisioning_address(
-        arguments.interface or conf.zsbm_netboot.interface, conf.my_ip
-    )
+    interface = arguments.interface or conf.zsbm_netboot.interface
+    if arguments.address:
+        address = host.future_address(interface, arguments.address)
+        how = 'as asked for'
+    else:
+        address, how = host.provisioning_address(interface, conf.my_ip)
     text = fragment.render(fragment.settings(conf, address, how), files)
     sys.stdout.write(text)
     return 0
@@ -188,3 +210,12 @@ def _leave(arguments: argparse.Namespace) -> int:
     else:
         print(leave.as_text(left))
     return int(not left.finished)
+
+
+def _routes(arguments: argparse.Namespace) -> int:
+    from zsbm_ironic.monitoring import routing
+
+    contacts = routing.load(arguments.contacts)
+    print(f'# Made from {arguments.contacts} by: zsbm-status routes')
+    print(json.dumps(routing.configuration(contacts), indent=2))
+    return 0

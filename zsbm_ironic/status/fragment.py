@@ -12,10 +12,19 @@ from collections.abc import Iterable, Sequence
 
 from oslo_config import cfg
 
+from zsbm_ironic.conf import netboot
 from zsbm_ironic.status import host, wanted
 
 SMALLEST_SUBNET = 16
 CONSOLE_PORTS = '10000:20000'
+# Of [zsbm_netboot], what is said in any case.
+WORKED_OUT = (
+    'http_root',
+    'interface',
+    'listen_address',
+    'subnets',
+    'tftp_root',
+)
 RAMDISK = 'file:///var/lib/ironic/ramdisk/zsbm-agent'
 
 
@@ -194,6 +203,33 @@ def _netboot(
         ('http_root', conf.deploy.http_root, '[deploy]http_root'),
     ):
         yield Setting('zsbm_netboot', name, value, f'The same as {of}.')
+    yield from _kept(conf)
+
+
+def _kept(conf: cfg.ConfigOpts) -> Iterable[Setting]:
+    """Yield what else is set of the boot service, which reads this file."""
+    for option in netboot.OPTS:
+        location = conf.get_location(option.name, netboot.GROUP.name)
+        if (
+            option.name in WORKED_OUT
+            or not location.location.is_user_controlled
+        ):
+            continue
+        value = conf[netboot.GROUP.name][option.name]
+        yield Setting(
+            netboot.GROUP.name, option.name, _text(value), 'As it is now.'
+        )
+
+
+def _text(value: object) -> str:
+    """Return a value as a line of a file has it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return ','.join(f'{key}:{one}' for key, one in value.items())
+    if isinstance(value, list):
+        return ','.join(map(str, value))
+    return str(value)
 
 
 def _range(address: host.Address) -> str | None:

@@ -75,6 +75,27 @@ def provisioning_address(
     return some[0], why
 
 
+def future_address(interface: str | None, text: str) -> Address:
+    """Return the address that an interface is to have.
+
+    :param interface: its name; nothing is looked up.
+    :param text: an IPv4 address with its prefix length.
+    :raises StatusHostUnsuitable: no interface is named, or `text` is none.
+    """
+    if not interface:
+        raise status_exception.StatusHostUnsuitable(
+            what=f'no interface is named that will have {text}'
+        )
+    try:
+        if '/' not in text:
+            raise ValueError('it has no prefix length')
+        return Address(interface, ipaddress.IPv4Interface(text))
+    except ValueError as exc:
+        raise status_exception.StatusHostUnsuitable(
+            what=f'{text!r} is no IPv4 address such as 10.0.5.1/24 ({exc})'
+        ) from exc
+
+
 def has_program(name: str) -> bool:
     """Say whether a program is on PATH or where a daemon would find it."""
     return (

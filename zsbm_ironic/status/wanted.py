@@ -33,6 +33,8 @@ INTERFACES = (
 )
 
 SERIAL_CONSOLE = 'ipmitool-socat'
+# Of ours, the network interface that works by ironic-networking.
+WITHOUT_NEUTRON = 'zsbm-vlan'
 
 # Upstream's interfaces that a `zsbm` node uses, as far as the host can load
 # them.
@@ -94,10 +96,23 @@ def interfaces(conf: cfg.ConfigOpts, interface: str) -> list[str] | None:
     could not be loaded on this host.
     """
     present = getattr(conf, enabled_option(interface))
-    if present is None:
+    if not present:
         return None
     kept = [name for name in present if loadable(name)]
-    return _with(kept, wanted_interfaces(interface))
+    wanted = wanted_interfaces(interface)
+    if interface == 'network':
+        wanted = tuple(name for name in wanted if _makes_networks(conf, name))
+    return _with(kept, wanted)
+
+
+def _makes_networks(conf: cfg.ConfigOpts, interface: str) -> bool:
+    """Say whether what a network interface works by is configured."""
+    group = (
+        conf.ironic_networking
+        if interface == WITHOUT_NEUTRON
+        else conf.neutron
+    )
+    return bool(group.cleaning_network or group.provisioning_network)
 
 
 def console_ports(conf: cfg.ConfigOpts) -> str:

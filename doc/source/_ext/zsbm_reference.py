@@ -19,6 +19,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
+import yaml
 from sphinx.application import Sphinx
 from sphinx.util import docutils
 
@@ -305,8 +306,11 @@ def results() -> str:
     rows = []
     for path in sorted((TOP / 'tests' / 'results').glob('*/*.json')):
         data = json.loads(path.read_text())
+        # What is more than a figure has a table elsewhere.
         figures = ', '.join(
-            f'{name} {value}' for name, value in data['figures'].items()
+            f'{name} {value}'
+            for name, value in data['figures'].items()
+            if not isinstance(value, dict)
         )
         good = data['passed'] and not data['failed']
         rows.append(
@@ -321,6 +325,29 @@ def results() -> str:
     if not rows:
         return 'No row was run yet.\n'
     return table(('Row', 'Result', 'Date', 'Seconds', 'Figures'), rows)
+
+
+def alerts() -> str:
+    """Return the alerts of the rules for Prometheus."""
+    path = TOP / 'etc' / 'prometheus' / 'zsbm-alerts.yml'
+    rows = []
+    for group in yaml.safe_load(path.read_text())['groups']:
+        for rule in group['rules']:
+            if 'alert' not in rule:
+                continue
+            labels, said = rule['labels'], rule['annotations']
+            text = f'{said["summary"]} {said["remedy"]}'
+            rows.append(
+                (
+                    f'``{rule["alert"]}``',
+                    rule.get('for', 'at once'),
+                    labels['severity'],
+                    labels['concerns'],
+                    escaped(re.sub(r'{{.*?}}', '…', text)),
+                )
+            )
+    head = ('Alert', 'After', 'Severity', 'Concerns', 'What it says')
+    return table(head, rows)
 
 
 def commands() -> str:
@@ -359,6 +386,7 @@ class Generated(docutils.SphinxDirective):
 
     required_arguments = 1
     makers: ClassVar[dict[str, Callable[[], str]]] = {
+        'alerts': alerts,
         'commands': commands,
         'house': house,
         'results': results,

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Both protocols against the lab's BMCs: what pyghmi's own cannot show."""
 
+import json
 import time
 
 import fixtures
+import requests
 from oslotest import base
 
 from zsbm_ironic.bmc import base as bmc_base
 from zsbm_ironic.bmc import credentials, ipmi, pool, redfish, rmcp
 from zsbm_ironic.common import exception
+from zsbm_ironic.lab.emulator import event_log
 from zsbm_ironic.lab.emulator import fixtures as emulated
 
 On = bmc_base.PowerState.ON
@@ -91,6 +94,14 @@ class TestIpmi(base.BaseTestCase):
         self.assertIs(bmc_base.Health.WARNING, session.health())
         bmc.set_reading('Inlet Temp', 45)
         self.assertIs(bmc_base.Health.CRITICAL, session.health())
+
+    def test_entries_of_the_event_log_are_counted(self):
+        bmc = self.emulate('on')
+        session = self.log_in(bmc)
+        self.assertEqual(0, session.logged_events())
+        session.set_power(bmc_base.PowerAction.OFF)
+        session.set_power(bmc_base.PowerAction.ON)
+        self.assertEqual(2, session.logged_events())
 
     def test_vendor_and_identify_led(self):
         bmc = self.emulate(manufacturer_id=10876)
@@ -227,6 +238,63 @@ class TestRedfish(base.BaseTestCase):
         names = {reading.name: reading for reading in session.sensors()}
         self.assertEqual(23.0, names['Inlet Temp'].value)
         self.assertEqual('RPM', names['Fan1'].unit)
+
+    def test_entries_of_the_event_log_are_counted(self):
+        session = self.log_in()
+        self.assertEqual(0, session.logged_events())
+        for event in event_log.PowerEvent:
+            self.bmc.chassis.log.power(event, 1)
+        self.assertEqual(3, session.logged_events())
+
+    def test_a_log_that_lies_is_no_log(self):
+        for page in (
+            'not json',
+            '[]',
+            '{"Members": [{"@odata.id": "https://192.0.2.9/redfish/x"}]}',
+            '{"Members": [7]}',
+            '{"Members@odata.count": "many"}',
+        ):
+            session = self.log_in()
+            asked = []
+
+            def answer(path, page=page, asked=asked):
+                asked.append(path)
+                found = requests.Response()
+                found.status_code, found._content = 200, page.encode()
+                return found
+
+            session._connector.get = answer
+            self.assertIsNone(session.logged_events())
+            self.assertEqual(1, len(asked))
+            session.close()
+
+    def answer(self, session, status, body):
+        def get(path):
+            found = requests.Response()
+            found.status_code, found._content = status, body.encode()
+            return found
+
+        session._system._conn.get = get
+
+    def test_pages_that_are_none(self):
+        for body in ('<html>', '[]', '7', '{"PowerState": []}'):
+            session = self.log_in()
+            self.answer(session, 200, body)
+            found = self.assertRaises(
+                exception.BmcCommandFailed, session.get_power
+            )
+            self.assertIn(emulated.ADDRESS, str(found))
+
+    def test_a_system_without_a_status(self):
+        session = self.log_in()
+        session._system.refresh(force=True)
+        page = {
+            key: value
+            for key, value in session._system.json.items()
+            if key != 'Status'
+        }
+        self.answer(session, 200, json.dumps(page))
+        self.assertIs(bmc_base.Health.UNKNOWN, session.health())
 
     def test_a_slot_that_could_not_be_given_back_is_later(self):
         session = self.log_in()

@@ -11,6 +11,8 @@ from zsbm_ironic.bmc import base as bmc_base
 from zsbm_ironic.bmc import credentials, pool, redfish, rmcp
 from zsbm_ironic.common import exception
 
+LEFT_OPEN = 'zsbm_ironic.bmc.redfish._left_open'
+
 
 class TestRedfish(base.BaseTestCase):
     """One emulator for all: starting it takes longer than a test."""
@@ -60,6 +62,23 @@ class TestRedfish(base.BaseTestCase):
             exception.BmcCredentialsRefused, self.log_in, bmc_password='x'
         )
         self.assertIn('HTTP 401', str(found))
+
+    def test_a_wrong_password_is_not_tried_on_sessions_left_open(self):
+        url = f'https://{bmcs.ADDRESS}:{self.bmc.port}'
+        path = '/redfish/v1/SessionService/Sessions/c467719a'
+        left = {url: {path}, f'{url}0': {path}}
+        self.useFixture(fixtures.MonkeyPatch(LEFT_OPEN, left))
+        log = self.bmc.directory / 'log'
+        before = log.read_text().count('" 401 ')
+        self.assertRaises(
+            exception.BmcCredentialsRefused, self.log_in, bmc_password='x'
+        )
+        # By a session, then by basic authentication.
+        self.assertEqual(2, log.read_text().count('" 401 ') - before)
+        self.assertIn(url, left)
+        self.log_in()
+        self.assertEqual([f'{url}0'], list(left))
+        self.assertIn(f'GET {path} ', log.read_text())
 
     def test_no_password_before_the_certificate_is_trusted(self):
         log = self.bmc.directory / 'log'

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Certificates, with real TLS servers: who is trusted, who is not."""
 
+import contextlib
 import http.server
 import ipaddress
 import pathlib
 import ssl
 import threading
+import time
 
 import fixtures
 import requests
@@ -32,8 +34,9 @@ class _Quiet(http.server.BaseHTTPRequestHandler):
 class TlsServer(fixtures.Fixture):
     """An HTTPS server; `seen` has the Authorization of each request."""
 
-    def __init__(self, name='bmc-factory-0001', san=None):
+    def __init__(self, name='bmc-factory-0001', san=None, handler=_Quiet):
         super().__init__()
+        self.handler = handler
         self.name = name
         self.san = san
 
@@ -44,7 +47,7 @@ class TlsServer(fixtures.Fixture):
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(self.cert, folder / 'key.pem')
         self.server = http.server.ThreadingHTTPServer(
-            (bmcs.ADDRESS, 0), _Quiet
+            (bmcs.ADDRESS, 0), self.handler
         )
         self.server.seen = self.seen = []
         self.server.socket = tls.wrap_socket(
@@ -221,3 +224,54 @@ class TestPinStore(base.BaseTestCase):
 
     def test_a_certificate_under_a_wrong_name_is_refused(self):
         self.assertRaises(ValueError, self.store.write, 'a0' * 32, self.pem)
+
+
+class Strange(http.server.BaseHTTPRequestHandler):
+    """Says too much, or everything too slowly."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(self.server.part)
+                time.sleep(self.server.pause_s)
+
+    def log_message(self, *_args):
+        pass
+
+
+class TestAnswersWithoutEnd(base.BaseTestCase):
+    def get(self, part, pause_s):
+        server = self.useFixture(TlsServer(handler=Strange))
+        server.server.part, server.server.pause_s = part, pause_s
+        policy = credentials.Trust(fingerprint=server.fingerprint)
+        with requests.Session() as session, trust.within(2):
+            session.mount('https://', trust.Adapter(policy))
+            return session.get(
+                f'https://{bmcs.ADDRESS}:{server.port}/', timeout=10
+            )
+
+    def test_too_slow(self):
+        began = time.monotonic()
+        self.assertRaises(requests.ConnectionError, self.get, b'x', 0.2)
+        self.assertLess(time.monotonic() - began, 5)
+
+    def test_too_much(self):
+        self.useFixture(
+            fixtures.MonkeyPatch(f'{trust.__name__}.LIMIT_BYTES', 1 << 20)
+        )
+        found = self.assertRaises(
+            requests.ConnectionError, self.get, b'x' * 65536, 0.0
+        )
+        self.assertIn('more than', str(found))
+
+    def test_the_narrower_limit_counts(self):
+        with trust.within(60):
+            until = trust._limits.until
+            with trust.within(3600):
+                self.assertEqual(until, trust._limits.until)
+            with trust.within(1):
+                self.assertLess(trust._limits.until, until)
+            self.assertEqual(until, trust._limits.until)
+        self.assertIsNone(trust._limits.until)

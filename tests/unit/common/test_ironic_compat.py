@@ -2,9 +2,11 @@
 """What ironic keeps private and we use still exists, and still works so."""
 
 import inspect
+import threading
+import types
 
 import fixtures
-from ironic.conductor import base_manager
+from ironic.conductor import base_manager, manager, task_manager
 from ironic.drivers.modules import agent
 from ironic.drivers.modules.redfish import utils as redfish_sessions
 from oslotest import base
@@ -89,3 +91,36 @@ class TestPinnedSessions(base.BaseTestCase):
             self.log_in,
             str(self.bmc.directory / 'cert.pem'),
         )
+
+
+class MendingPorts(base.BaseTestCase):
+    """The purposes that ironic locks a node for are told by their words."""
+
+    def test_ironic_still_calls_them_so(self):
+        source = inspect.getsource(manager)
+        for purpose in ironic_compat.MENDING:
+            self.assertIn(f"'{purpose}'", source)
+
+    def test_a_task_still_has_one(self):
+        source = inspect.getsource(task_manager.TaskManager)
+        self.assertIn('self._purpose = purpose', source)
+
+
+class TestShutdown(base.BaseTestCase):
+    def test_what_a_conductor_is_told_to_end_by(self):
+        manager = base_manager.BaseConductorManager
+        self.assertIn(
+            'self._shutdown = threading.Event()',
+            inspect.getsource(manager.__init__),
+        )
+        self.assertIn('self._shutdown.set()', inspect.getsource(manager))
+
+    def test_the_function_is_run_once_before_it_goes_on(self):
+        manager = types.SimpleNamespace(_shutdown=threading.Event())
+        calls = []
+        for _ in range(2):
+            ironic_compat.at_shutdown(manager, lambda: calls.append(1))
+        self.assertFalse(ironic_compat.is_shutting_down(manager))
+        manager._shutdown.set()
+        self.assertEqual([1], calls)
+        self.assertTrue(ironic_compat.is_shutting_down(manager))

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which ramdisks a conductor accepts."""
 
+import types
+
 from oslotest import base
 
 from zsbm_ironic.drivers import deploy, remedies
@@ -18,11 +20,11 @@ class Suitable(base.BaseTestCase):
         self.assertIsNone(deploy.unsuitable(ramdisk(version.IN_BAND_VERSION)))
 
     def test_newer_ones(self):
-        for newer in ('1.2', '1.10', '2.0', '1.1.1'):
+        for newer in ('1.3', '1.10', '2.0', '1.2.1'):
             self.assertIsNone(deploy.unsuitable(ramdisk(newer)))
 
     def test_older_ones(self):
-        for older in ('1.0', '0.10', '0'):
+        for older in ('1.1', '1.0', '0.10', '0'):
             self.assertIn(older, deploy.unsuitable(ramdisk(older)))
 
     def test_stock_ramdisks(self):
@@ -33,6 +35,16 @@ class Suitable(base.BaseTestCase):
         # The ramdisk says it, so it may say anything.
         for word in ('', 'new', '1..0', '1.0-rc1'):
             self.assertIn('not a version', deploy.unsuitable(ramdisk(word)))
+
+
+class FromAVolume(base.BaseTestCase):
+    def test_no_ramdisk_is_asked_that_was_not_booted(self):
+        storage = types.SimpleNamespace(should_write_image=lambda _task: False)
+        task = types.SimpleNamespace(
+            shared=False, driver=types.SimpleNamespace(storage=storage)
+        )
+        check = deploy.ZsbmDeploy.check_network.__wrapped__
+        self.assertIsNone(check(deploy.ZsbmDeploy(), task))
 
 
 class Remedies(base.BaseTestCase):

@@ -7,6 +7,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import time
 
 import fixtures
 import testtools
@@ -64,6 +65,19 @@ class SupervisorTest(testtools.TestCase):
         pid = self.supervisor.pid('one')
         self.supervisor.stop('one', stop_s=0.3)
         self.assertIsNone(daemon.start_time(pid))
+
+    def test_a_process_is_asked_by_the_signal_that_it_heeds(self):
+        self.start(
+            (*STUBBORN, str(self.marker)),
+            ready=self.marker.exists,
+            # Whoever runs the tests may have it ignore SIGHUP.
+            stop_signal=signal.SIGUSR1,
+        )
+        pid = self.supervisor.pid('one')
+        began = time.monotonic()
+        self.supervisor.stop('one', stop_s=20)
+        self.assertIsNone(daemon.start_time(pid))
+        self.assertLess(time.monotonic() - began, 10)
 
     def test_a_pid_that_now_belongs_to_another_is_left_alone(self):
         stranger = subprocess.Popen(SLEEPER)

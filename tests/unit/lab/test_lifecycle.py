@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which kinds of lab there are, and what is kept of one."""
 
+import contextlib
 import dataclasses
+import io
+import json
+import os
 import pathlib
 
 import fixtures
 import testtools
 
 from zsbm_ironic.common import progress
+from zsbm_ironic.lab import cli, layout, lifecycle
 from zsbm_ironic.lab import exception as lab_exception
-from zsbm_ironic.lab import layout, lifecycle
 
 
 class PlanTest(testtools.TestCase):
@@ -59,3 +63,43 @@ class KeptTest(testtools.TestCase):
             lifecycle.Plan(machines_file=str(self.declared)),
         )
         self.assertIsNone(self.lab.plan())
+
+    def status(self, *words):
+        """Return what `zsbm-lab status` prints of this lab."""
+        self.useFixture(
+            fixtures.EnvironmentVariable(
+                'ZSBM_LAB_DIR', str(self.lab.folders.state)
+            )
+        )
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            self.assertEqual(0, cli.main(['status', *words]))
+        return printed.getvalue()
+
+    def test_nodes_of_no_lab(self):
+        if os.geteuid() != 0:
+            self.skipTest('zsbm-lab is for root')
+        self.useFixture(
+            fixtures.EnvironmentVariable(
+                'ZSBM_LAB_DIR', str(self.lab.folders.state)
+            )
+        )
+        with contextlib.redirect_stderr(io.StringIO()) as printed:
+            self.assertEqual(1, cli.main(['nodes']))
+        self.assertIn('zsbm-lab up', printed.getvalue())
+        # Nor was a password drawn.
+        self.assertFalse(self.lab.folders.state.exists())
+
+    def test_status_says_what_a_cloud_has(self):
+        if os.geteuid() != 0:
+            self.skipTest('zsbm-lab is for root')
+        self.lab.keep(lifecycle.Plan(cloud=True))
+        self.assertIsNone(json.loads(self.status('-f', 'json'))['cloud'])
+        clouds = self.lab.folders.state / 'cloud' / 'clouds.yaml'
+        clouds.parent.mkdir()
+        clouds.touch()
+        told = json.loads(self.status('-f', 'json'))['cloud']
+        self.assertIn('vpc-a', told['networks'])
+        lines = self.status().splitlines()
+        self.assertIn(f'cloud: clouds file     {clouds}', lines)
+        self.assertIn('cloud: flavors         metal, small', lines)
+        self.assertIn('cloud: vm host         vm', lines)

@@ -18,7 +18,14 @@ from prometheus_client import parser
 from zsbm_ironic.bmc import base
 from zsbm_ironic.common import exception
 from zsbm_ironic.conf import monitoring
-from zsbm_ironic.monitoring import collector, exporter, readings
+from zsbm_ironic.monitoring import (
+    collector,
+    discovery,
+    durations,
+    exporter,
+    push,
+    readings,
+)
 
 SENSORS = (
     base.SensorReading('Inlet', 'Temperature', 21.5, 'C', base.Health.OK),
@@ -54,8 +61,16 @@ class Chassis:
     def health(self):
         return base.worst([sensor.health for sensor in self.sensors()])
 
-    def source(self, uuid='uuid-1', name='web-1'):
-        return readings.Source(uuid, name, lambda function: function(self))
+    def logged_events(self):
+        return 7
+
+    def source(self, uuid='uuid-1', name='web-1', **facts):
+        return readings.Source(
+            uuid,
+            name,
+            lambda function: function(self),
+            readings.Facts(**facts),
+        )
 
 
 def samples(text):
@@ -79,8 +94,16 @@ class Scrape(test_base.BaseTestCase):
         readings.take_round(sources, self.board, workers)
 
     def _serve(self, listen='127.0.0.1:0'):
+        receiver = push.Receiver()
         server = exporter.Exporter(
-            listen, collector.ReadingsCollector(self.board)
+            listen,
+            collector.ReadingsCollector(
+                self.board,
+                receiver,
+                lambda: {'baremetal_bmc_sessions': 3},
+            ),
+            discovery.Directory(),
+            receiver,
         )
         self.addCleanup(server.close)
         return server
@@ -103,8 +126,43 @@ class Scrape(test_base.BaseTestCase):
             ('baremetal_sensor_ratio', 'Fan duty'): 0.35,
             ('baremetal_power_watts', 'PSU 1'): 180,
             ('baremetal_sensor_state', 'PSU 1'): 1,
+            ('baremetal_event_log_entries', 'web-1'): 7,
         }.items():
             self.assertEqual(value, found[name, label])
+
+    def test_whose_a_node_is_and_what_is_wanted_of_it(self):
+        self._round(
+            Chassis().source(
+                owner='a"b',
+                rack='R7',
+                maintenance=True,
+                lasted=durations.Durations(61.5, 300.0),
+                power=base.PowerState.OFF,
+            ),
+            Chassis().source('u2', 'web-2', deployed=True),
+        )
+        found = self._scrape()
+        for name, first, second in (
+            ('node_info', 1, 1),
+            ('maintenance', 1, 0),
+            ('deployed', 0, 1),
+            ('boot_seconds', 61.5, None),
+            ('deploy_seconds', 300, None),
+            ('power_wanted', 0, None),
+        ):
+            self.assertEqual(
+                (first, second),
+                tuple(
+                    found.get((f'baremetal_{name}', node))
+                    for node in ('web-1', 'web-2')
+                ),
+            )
+
+    def test_figures_of_the_conductor(self):
+        self._round(Chassis().source())
+        found = self._scrape()
+        self.assertEqual(3, found['baremetal_bmc_sessions', ''])
+        self.assertGreater(found['baremetal_round_seconds', ''], 0)
 
     def test_ipmi_sensors_are_read_once(self):
         chassis = Chassis(protocol=base.BmcProtocol.IPMI)
@@ -156,8 +214,86 @@ class Scrape(test_base.BaseTestCase):
         )
         self._round(Chassis((sensor,)).source())
         self.assertIn(
-            ('baremetal_temperature_celsius', hostile), self._scrape()
+            ('baremetal_temperature_celsius', 'a"b\\c d{}'), self._scrape()
         )
+
+    def test_names_that_are_none(self):
+        health = base.Health.OK
+        self._round(
+            Chassis(
+                tuple(
+                    base.SensorReading(name, kind, 1.0, 'C', health)
+                    for name, kind in (
+                        (None, 'Temperature'),
+                        (7, None),
+                        ('\ud800', 'x'),
+                        (['a'], 'y' * 9000),
+                        ('n' * 9000, 'x'),
+                    )
+                )
+            ).source(),
+            Chassis().source('u2', 'well'),
+        )
+        found = self._scrape()
+        self.assertEqual(1, found['baremetal_up', 'well'])
+        self.assertEqual(1, found['baremetal_temperature_celsius', 'unnamed'])
+        self.assertLessEqual(
+            max(len(label) for _, label in found), collector.NAME_CHARS
+        )
+
+    def test_names_that_look_like_counted_ones(self):
+        names = ('Fan', 'Fan #2', 'Fan', 'Fan')
+        self._round(
+            Chassis(
+                tuple(
+                    base.SensorReading(
+                        name, 'Fan', float(number), 'RPM', base.Health.OK
+                    )
+                    for number, name in enumerate(names)
+                )
+            ).source()
+        )
+        found = self._scrape()
+        self.assertEqual(
+            {0, 1, 2, 3},
+            {
+                value
+                for (name, _), value in found.items()
+                if name == 'baremetal_fan_speed_rpm'
+            },
+        )
+
+    def test_no_more_series_than_allowed(self):
+        many = tuple(
+            base.SensorReading(str(n), 'Fan', 1.0, 'RPM', base.Health.OK)
+            for n in range(2 * collector.LIMIT_SENSORS)
+        )
+        self._round(Chassis(many).source())
+        found = [
+            key
+            for key in self._scrape()
+            if key[0] == 'baremetal_fan_speed_rpm'
+        ]
+        self.assertEqual(collector.LIMIT_SENSORS, len(found))
+
+    def test_a_log_that_cannot_be_read_is_no_silence(self):
+        class Forbidden(Chassis):
+            def logged_events(self):
+                raise exception.BmcBusy(address='192.0.2.1', answer='503')
+
+        self._round(Forbidden().source())
+        found = self._scrape()
+        self.assertEqual(1, found['baremetal_up', 'web-1'])
+        self.assertNotIn(('baremetal_event_log_entries', 'web-1'), found)
+
+    def test_a_round_that_is_over_forgets_nobody(self):
+        self._round(Chassis().source())
+        chassis = Chassis()
+        readings.take_round(
+            [chassis.source('u2', 'other')], self.board, 4, lambda: True
+        )
+        self.assertEqual(0, chassis.sensor_rounds)
+        self.assertIn(('baremetal_up', 'web-1'), self._scrape())
 
     def test_bmcs_are_read_at_the_same_time(self):
         together = threading.Barrier(3, timeout=10)
@@ -238,4 +374,4 @@ class Documented(test_base.BaseTestCase):
             'doc/source/admin/monitoring.rst'
         )
         listed = re.findall(r'\* - ``(baremetal_\w+)``', page.read_text())
-        self.assertEqual(sorted(collector.METRICS), sorted(listed))
+        self.assertEqual(set(collector.METRICS), set(listed))

@@ -14,7 +14,7 @@ from oslo_utils import units
 
 from zsbm_ironic.image import hardware as servers
 from zsbm_ironic.image import inventory
-from zsbm_ironic.ramdisk import inspection, this_server
+from zsbm_ironic.ramdisk import inspection, this_server, version
 
 SERVER = servers.PROFILES['bios-sata']
 MACS = ('52:54:00:5A:00:09', '52:54:00:5a:00:08')
@@ -28,6 +28,7 @@ class CollectTest(testtools.TestCase):
             'list_block_devices': [
                 hardware.BlockDevice('/dev/sdx', 'disk', 8 * units.Gi, True)
             ],
+            'list_network_interfaces': [],
         }
         self.useFixture(
             fixtures.MonkeyPatch(
@@ -86,5 +87,5 @@ class CollectTest(testtools.TestCase):
         log = self.useFixture(fixtures.FakeLogger())
         self.answers['list_block_devices'] = OSError('lsblk is not there')
         inspection.collect(self.data, None)
-        self.assertEqual(['inventory'], list(self.data))
+        self.assertEqual(['inventory', version.NETWORK_KEY], list(self.data))
         self.assertIn('lsblk is not there', log.output)

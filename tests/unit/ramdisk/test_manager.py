@@ -18,7 +18,7 @@ from ironic_python_agent import utils as agent_code
 from oslotest import base
 
 from zsbm_ironic.common import process
-from zsbm_ironic.ramdisk import boot_report, manager, version
+from zsbm_ironic.ramdisk import boot_report, manager, seen, version
 
 
 class ManagerInTheAgent(base.BaseTestCase):
@@ -185,6 +185,8 @@ class Heartbeats(base.BaseTestCase):
             'max_error_jitter_multiplier',
         ):
             self.addCleanup(setattr, beater, name, getattr(beater, name))
+        # The NICs of the machine that runs the tests are left alone.
+        self.patch(seen.LISTENER, 'start', lambda: None)
         manager.ZsbmHardwareManager().initialize()
         self.agent = Agent()
         self.beater = beater(self.agent)

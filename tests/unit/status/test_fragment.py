@@ -56,9 +56,27 @@ class FragmentTest(base.StatusTestCase):
             self.assertNotIn('ipmitool', line)
 
     def test_lists_that_ironic_works_out_are_left_to_it(self) -> None:
-        self.assertFalse(
-            self._printed().has_option('DEFAULT', 'enabled_power_interfaces')
-        )
+        for text in ('', '[DEFAULT]\nenabled_power_interfaces =\n'):
+            self.assertFalse(
+                self._printed(text).has_option(
+                    'DEFAULT', 'enabled_power_interfaces'
+                )
+            )
+
+    def test_what_is_set_of_the_boot_service_is_in_its_file(self) -> None:
+        lines = {
+            'desired_dir': '/srv/desired',
+            'http_port': '8088',
+            'known_dhcp_servers': '192.0.2.7,192.0.2.8',
+            'loaders': 'x86-bios:/srv/one,x86-64-uefi:/srv/two',
+            'router_advertisements': 'false',
+        }
+        text = ''.join(f'{name} = {value}\n' for name, value in lines.items())
+        printed = self._printed(f'[zsbm_netboot]\n{text}')
+        for name, value in lines.items():
+            self.assertEqual(value, printed.get('zsbm_netboot', name))
+        for name in ('lease_time_s', 'status_dir'):
+            self.assertFalse(printed.has_option('zsbm_netboot', name))
 
     def test_present_ramdisk_url_and_subnets_are_kept(self) -> None:
         printed = self._printed(
@@ -158,6 +176,31 @@ class CommandTest(base.StatusTestCase):
         )
         self.assertEqual(2, status)
         self.assertIn('no IPv4 address on none7', err)
+
+    def test_an_interface_that_is_to_come_has_the_address_given(self) -> None:
+        file = self.file('')
+        status, out, _err = self.run_status(
+            *('config', '--config-file', file),
+            *('--interface', 'none7', '--address', '203.0.113.1/28'),
+        )
+        self.assertEqual(0, status)
+        self.assertIn('interface = none7\n', out)
+        self.assertIn('listen_address = 203.0.113.1\n', out)
+        self.assertIn('subnets = cidr:203.0.113.0/28,', out)
+
+    def test_an_address_that_is_none_is_an_error_with_a_remedy(self) -> None:
+        file = self.file('')
+        for words, part in (
+            (('--address', '203.0.113.1/28'), 'no interface is named'),
+            (('--interface', 'none7', '--address', 'here'), "'here'"),
+            (('--interface', 'none7', '--address', '203.0.113.1'), 'prefix'),
+        ):
+            status, _out, err = self.run_status(
+                'config', '--config-file', file, *words
+            )
+            self.assertEqual(2, status)
+            self.assertIn(part, err)
+            self.assertIn('--interface', err)
         self.assertIn('--interface', err)
 
     def test_file_that_is_missing_or_broken_is_an_error(self) -> None:

@@ -12,10 +12,19 @@ api
 keystone, placement, glance, neutron, nova, metal
     A room for each service: its options, its tables, its processes. `metal`
     is Ironic, as this package's own environment has it.
+horizon
+    All of it in a browser.
+node_agent
+    Reports servers to Neutron as hosts.
 fabric
     Switches and hosts: Open vSwitch in user space, OVN.
-world
-    What a fresh cloud has in it: projects, networks, flavours, an image.
+hypervisor
+    libvirt on the host of VMs.
+own_folders
+    Programs that have folders of the host for themselves.
+world, vpc
+    What a fresh cloud has in it: projects, networks, flavours, an image; the
+    networks of a member.
 servers
     Machines of the lab on their way to where Nova finds them.
 cloud

@@ -7,11 +7,11 @@ of its name or more.
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from zsbm_ironic.common import process
 from zsbm_ironic.lab import daemon, ironic, layout, network
-from zsbm_ironic.lab.cloud import environment, store
+from zsbm_ironic.lab.cloud import environment, fabric, store
 
 IDENTITY_PORT = 5000
 READY_S = 120
@@ -28,11 +28,20 @@ class Site:
     :ivar state: folder of the lab.
     :ivar programs: where the services are installed.
     :ivar passwords: by account.
+    :ivar overlay: networks of members are tunnels, not VLANs.
+    :ivar neutron_dhcp: Neutron's DHCP serves the ramdisk as well.
     """
 
     state: pathlib.Path
     programs: environment.Environment
     passwords: Mapping[str, str]
+    overlay: bool = False
+    neutron_dhcp: bool = False
+
+    @property
+    def vm_host(self) -> fabric.OpenVSwitch:
+        """The host that has VMs."""
+        return fabric.vm_host(self.state / 'cloud')
 
     def folder(self, service: str) -> pathlib.Path:
         """Return the folder of a service."""
@@ -131,12 +140,14 @@ def served(
     *,
     more: Mapping[str, str] | None = None,
     name: str = '',
+    options: Sequence[str] = (),
 ) -> daemon.Daemon:
     """Return the process of an API.
 
     :param module: has the WSGI application.
     :param more: variables that tell it where its options are.
     :param name: of the process; empty: that of the service.
+    :param options: of uWSGI, beside those that all have.
     """
     words = [
         site.programs.program('uwsgi'),
@@ -148,6 +159,7 @@ def served(
         *('--die-on-term', '--master', '--disable-logging'),
         # Without it, middleware that keeps connections finds them reset.
         *('--add-header', 'Connection: close'),
+        *options,
     ]
     return daemon.Daemon(
         name or service,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The services of the cloud, in a Python environment of their own.
+"""Python environments beside ours: the services of the cloud, and others.
 
 Made from a lock file by uv, once for all labs of a host: the versions of one
 release of OpenStack exclude those of our own environment in places.
@@ -23,7 +23,7 @@ _LOCK = importlib.resources.files('zsbm_ironic.lab.cloud').joinpath(
 
 @dataclasses.dataclass(frozen=True)
 class Environment:
-    """Where the services are installed.
+    """Where programs are installed.
 
     :ivar folder: of the environment.
     """
@@ -40,16 +40,28 @@ class Environment:
 
 
 def build(cache: artifacts.Artifacts) -> Environment:
-    """Return the environment, made first where it is not there yet.
+    """Return the environment of the services, made where it is missing.
 
     :raises ProcessFailed: a package cannot be fetched or built.
     """
-    lock = _LOCK.read_bytes()
+    return of_lock(cache, KIND, _LOCK.read_bytes(), needs_bytes=NEEDED_BYTES)
+
+
+def of_lock(
+    cache: artifacts.Artifacts, kind: str, lock: bytes, *, needs_bytes: int
+) -> Environment:
+    """Return an environment with what a lock file names, made where missing.
+
+    :param kind: of entry in the cache.
+    :param lock: requirements, each with one version.
+    :param needs_bytes: free space without which it is not tried.
+    :raises ProcessFailed: a package cannot be fetched or built.
+    """
     key = artifacts.digest({'lock': lock, 'code': _own_code()})
 
     def make(target: pathlib.Path, report: progress.Progress) -> None:
         uv = str(pathlib.Path(sys.executable).parent / 'uv')
-        with report.step('cloud: install the services'):
+        with report.step(f'{kind}: install the packages'):
             process.run(
                 [uv, 'venv', '--quiet', '--relocatable']
                 + ['--python', PYTHON, str(target)],
@@ -62,7 +74,7 @@ def build(cache: artifacts.Artifacts) -> Environment:
                 stdin=lock.decode(),
             )
 
-    return Environment(cache.get(KIND, key, make, needs_bytes=NEEDED_BYTES))
+    return Environment(cache.get(kind, key, make, needs_bytes=needs_bytes))
 
 
 def _own_code() -> bytes:

@@ -34,8 +34,12 @@ def prepare(site: api.Site) -> None:
 
 
 def make_tables(site: api.Site) -> None:
-    """Make its tables, its keys and the first account; idempotent."""
+    """Make its tables; idempotent."""
     _manage(site, 'db_sync')
+
+
+def make_first_account(site: api.Site) -> None:
+    """Make its keys and the account of the administrator; idempotent."""
     for keys in ('fernet_setup', 'receipt_setup', 'credential_setup'):
         _manage(site, keys)
     process.run(

@@ -5,12 +5,14 @@ Of this package's own environment: what is deployed by it is what is tested.
 """
 
 import dataclasses
+import pathlib
 
 from zsbm_ironic.lab import daemon, ironic, layout
-from zsbm_ironic.lab.cloud import api, world
+from zsbm_ironic.lab.cloud import api, fabric, world
 
 NAME = 'ironic'
 DATABASES = ('ironic',)
+OWN = (layout.IRONIC_UID, layout.SHARED_GID)
 
 
 def settings(site: api.Site) -> ironic.Settings:
@@ -22,13 +24,15 @@ def settings(site: api.Site) -> ironic.Settings:
     return {
         'DEFAULT': {
             'auth_strategy': 'keystone',
-            'enabled_network_interfaces': 'noop,flat,neutron',
+            'enabled_network_interfaces': 'noop,flat,neutron,'
+            'zsbm-flat,zsbm-vpc',
         },
         # The ramdisk and the services are on different networks.
         'api': {'host_ip': '0.0.0.0'},  # noqa: S104
         'database': site.database('ironic'),
         # A ramdisk that stays on has no network: each purpose has its own.
         'deploy': {'fast_track': 'false'},
+        'dhcp': {'dhcp_provider': 'neutron' if site.neutron_dhcp else 'zsbm'},
         'glance': account,
         'keystone_authtoken': checks,
         'neutron': {
@@ -51,7 +55,28 @@ def settings(site: api.Site) -> ironic.Settings:
             'endpoint_override': f'http://{layout.CONDUCTOR_ADDRESSES[0]}:'
             f'{layout.API_PORT}',
         },
+        'zsbm_network': {
+            'switch_known_hosts': str(fabric.known_hosts(_switch(site))),
+            'switch_settings': str(_switches(site)),
+        },
     }
+
+
+def prepare(site: api.Site) -> None:
+    """Write how Ironic asks the switch; idempotent."""
+    ironic.write_config(
+        _switches(site),
+        fabric.switch_settings(_switch(site), fabric.READER),
+        OWN,
+    )
+
+
+def _switches(site: api.Site) -> pathlib.Path:
+    return _switch(site).root / 'switches.ini'
+
+
+def _switch(site: api.Site) -> fabric.OpenVSwitch:
+    return fabric.switch(site.state / 'cloud')
 
 
 def process_of(conductor: ironic.Conductor) -> daemon.Daemon:

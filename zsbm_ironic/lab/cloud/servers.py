@@ -5,14 +5,14 @@ For tests and for whoever plays an operator: enrols a machine with its place
 on the switch, and brings it to where Nova finds it.
 """
 
+from typing import Any
+
 import openstack
 from openstack import exceptions, utils
 
 from zsbm_ironic.lab import machines
 from zsbm_ironic.lab.cloud import fabric, world
 
-# What a switch port says of its switch, by LLDP: its own MAC.
-SWITCH_ID = '52:54:00:5a:ff:01'
 STATE_S = 1500
 # nova-compute tells Placement in its own time.
 OFFERED_S = 120
@@ -28,19 +28,17 @@ def make_available(
     :param cloud: of an operator, see `world.connect`.
     :param fingerprint: of the BMC's certificate; None where it has none.
     """
+    make_manageable(cloud, machine, fingerprint)
     node = cloud.baremetal.find_node(machine.name)
-    if node is None:
-        node = _enrol(cloud, machine, fingerprint)
     for state, verb in (
-        ('enroll', 'manage'),
         ('inspect failed', 'manage'),
         ('clean failed', 'manage'),
         ('manageable', 'inspect'),
     ):
         if node.provision_state == state:
-            node = _go(cloud, node.id, verb)
+            node = go(cloud, node.id, verb)
     if node.provision_state == 'manageable':
-        node = _go(cloud, node.id, 'provide')
+        node = go(cloud, node.id, 'provide')
     cloud.baremetal.wait_for_nodes_provision_state(
         [node.id], 'available', timeout=STATE_S
     )
@@ -70,12 +68,60 @@ def wait_until_offered(
             return
 
 
-def _go(
+def make_manageable(
+    cloud: openstack.connection.Connection,
+    machine: machines.Declaration,
+    fingerprint: str | None,
+) -> str:
+    """Enrol a machine and have its BMC checked; return its UUID.
+
+    One that is further already stays where it is.
+    """
+    node = cloud.baremetal.find_node(machine.name)
+    if node is None:
+        node = _enrol(cloud, machine, fingerprint)
+    if node.provision_state == 'enroll':
+        go(cloud, node.id, 'manage')
+    return str(node.id)
+
+
+def link_of(tap: str) -> dict[str, str]:
+    """Return where a machine is plugged in, as Ironic is told it."""
+    return {
+        'port_id': tap,
+        'switch_id': fabric.SWITCH_ID,
+        'switch_info': fabric.SWITCH,
+    }
+
+
+def go(
     cloud: openstack.connection.Connection, uuid: str, verb: str
 ) -> openstack.baremetal.v1.node.Node:
     return cloud.baremetal.set_node_provision_state(
         uuid, verb, wait=True, timeout=STATE_S
     )
+
+
+def enrol(
+    cloud: openstack.connection.Connection,
+    machine: machines.Declaration,
+    **node: Any,
+) -> openstack.baremetal.v1.node.Node:
+    """Make a node of a machine, with each of its cables.
+
+    :param node: what else it has: driver, driver_info, interfaces.
+    """
+    made = cloud.baremetal.create_node(
+        name=machine.name, resource_class=world.RESOURCE_CLASS, **node
+    )
+    for nic in machine.nics:
+        cloud.baremetal.create_port(
+            node_id=made.id,
+            address=nic.mac,
+            physical_network=fabric.PHYSICAL_NETWORK,
+            local_link_connection=link_of(nic.tap),
+        )
+    return made
 
 
 def _enrol(
@@ -90,22 +136,10 @@ def _enrol(
     }
     if fingerprint:
         info['bmc_cert_fingerprint'] = fingerprint
-    node = cloud.baremetal.create_node(
+    return enrol(
+        cloud,
+        machine,
         driver='zsbm',
         driver_info=info,
-        name=machine.name,
-        network_interface='neutron',
-        resource_class=world.RESOURCE_CLASS,
+        network_interface='zsbm-vpc',
     )
-    for nic in machine.nics:
-        cloud.baremetal.create_port(
-            node_id=node.id,
-            address=nic.mac,
-            physical_network=fabric.PHYSICAL_NETWORK,
-            local_link_connection={
-                'port_id': nic.tap,
-                'switch_id': SWITCH_ID,
-                'switch_info': fabric.SWITCH,
-            },
-        )
-    return node

@@ -39,14 +39,33 @@ def make_databases(
         lines += [
             _DATABASE_SQL.format(name=name, database=one) for one in databases
         ]
-    process.run(
-        [
-            *('mariadb', '--no-defaults', '-uroot'),
-            f'--socket={state}/database/socket',
-        ],
-        timeout_s=TIMEOUT_S,
-        stdin='\n'.join(lines),
+    _as_root(state, 'mariadb', stdin='\n'.join(lines))
+
+
+def dump(state: pathlib.Path, database: str) -> str:
+    """Return the statements that make a database as it is now."""
+    return _as_root(
+        state,
+        'mariadb-dump',
+        *('--single-transaction', '--skip-comments', '--skip-dump-date'),
+        database,
     )
+
+
+def load(state: pathlib.Path, database: str, statements: str) -> None:
+    """Fill a database with what `dump` returned; idempotent."""
+    _as_root(state, 'mariadb', database, stdin=statements)
+
+
+def _as_root(
+    state: pathlib.Path, program: str, *words: str, stdin: str | None = None
+) -> str:
+    return process.run(
+        [program, '--no-defaults', '-uroot']
+        + [f'--socket={state}/database/socket', *words],
+        timeout_s=TIMEOUT_S,
+        stdin=stdin,
+    ).stdout
 
 
 def database_url(service: str, database: str, password: str) -> str:

@@ -47,7 +47,7 @@ def main() -> int:
     except (exception.ZsbmError, OSError) as exc:
         sys.stderr.write(f'{exc}\n')
         return 1
-    controller = control.Server(config.control_path, service)
+    controller = control.Server(config.control_path, control.of_one(service))
     try:
         _report_ready(config, service)
         ending.wait()

@@ -13,7 +13,7 @@ import time
 import uuid
 from typing import Protocol
 
-from zsbm_ironic.lab.emulator import sensors
+from zsbm_ironic.lab.emulator import event_log, sensors
 
 
 class Target(enum.Enum):
@@ -104,6 +104,7 @@ class Chassis(Protocol):
     asset: Asset
     indicator: Indicator
     readings: sensors.Readings
+    log: event_log.EventLog
     last_error: str | None
 
     @property
@@ -168,6 +169,7 @@ class MemoryChassis:
         self.asset = asset
         self.indicator = Indicator()
         self.readings = sensors.Readings()
+        self.log = event_log.EventLog()
         self.last_error: str | None = None
         self.actions: list[str] = []
         self.soft_off_works = True

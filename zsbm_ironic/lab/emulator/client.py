@@ -19,8 +19,11 @@ _CLIENT_TIMEOUT_S = 30
 class Client:
     """Talks to a running emulator; one connection for each request."""
 
-    def __init__(self, path: pathlib.Path) -> None:
+    def __init__(
+        self, path: pathlib.Path, members: tuple[str, ...] = ()
+    ) -> None:
         self._path = path
+        self._members = members
 
     def status(self) -> dict[str, Any]:
         """Return power, boot device, addresses, sessions and faults."""
@@ -54,12 +57,18 @@ class Client:
         """Make a sensor read something else; None is its own value."""
         self._ask('reading', sensor=sensor, value=value)
 
+    def of(self, *members: str) -> 'Client':
+        """Return a client of some BMCs of a fleet; without it, of all."""
+        return Client(self._path, members)
+
     def _ask(self, do: str, **arguments: Any) -> dict[str, Any]:
         """Ask and return the answer.
 
         :raises EmulatorRefused: the emulator cannot do it.
         :raises MachineUnreachable: no emulator answers on the socket.
         """
+        if self._members:
+            arguments['members'] = self._members
         request = json.dumps({'do': do, **arguments}).encode() + b'\n'
         try:
             with socket.socket(socket.AF_UNIX) as connection:

@@ -7,15 +7,18 @@ One JSON object a line, one answer a line: ``{"do": NAME, ...}`` is answered
 """
 
 import contextlib
+import functools
 import json
 import logging
 import pathlib
 import socketserver
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from zsbm_ironic.common import exception
+from zsbm_ironic.lab.emulator import chassis as chassis_room
+from zsbm_ironic.lab.emulator import faults as faults_room
 from zsbm_ironic.lab.emulator import sensors
 from zsbm_ironic.lab.emulator import service as services
 
@@ -25,18 +28,22 @@ _POWER = ('on', 'off', 'cycle', 'reset', 'soft', 'nmi')
 
 
 class Server:
-    """Serves the control socket of one emulator until `stop`."""
+    """Serves the control socket of an emulator until `stop`."""
 
-    def __init__(self, path: pathlib.Path, service: services.Service) -> None:
+    def __init__(
+        self, path: pathlib.Path, ask: Callable[[dict[str, Any]], Any]
+    ) -> None:
+        """Serve.
+
+        :param ask: does what is asked for; see `of_one` and `of_fleet`.
+        """
         self._path = path
-        self._actions = _Actions(service)
         path.unlink(missing_ok=True)
-        actions = self._actions
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
                 for line in self.rfile:
-                    answer = actions.run(line)
+                    answer = _answer(ask, line)
                     self.wfile.write(json.dumps(answer).encode() + b'\n')
 
         self._server = socketserver.ThreadingUnixStreamServer(
@@ -61,33 +68,80 @@ class Server:
             self._path.unlink()
 
 
-class _Actions:
-    """What can be asked for; every method takes plain JSON values."""
+def _answer(
+    ask: Callable[[dict[str, Any]], Any], line: bytes
+) -> dict[str, Any]:
+    """Run one line; errors become answers."""
+    try:
+        found = ask(json.loads(line))
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        return {'ok': False, 'error': f'{type(exc).__name__}: {exc}'}
+    except exception.ZsbmError as exc:
+        return {'ok': False, 'error': str(exc)}
+    return {'ok': True, **(found or {})}
 
-    def __init__(self, service: services.Service) -> None:
-        self._service = service
-        self._known: dict[str, Callable[..., Any]] = {
-            'status': service.status,
+
+def of_one(service: services.Service) -> Callable[[dict[str, Any]], Any]:
+    """Return what does what a process with one BMC is asked for."""
+    actions = _Actions(service.chassis, service.faults)
+    known: dict[str, Callable[..., Any]] = {
+        **actions.known,
+        'status': service.status,
+        'restart': service.restart,
+        'change_certificate': service.change_certificate,
+        'link': service.chassis.set_link,
+    }
+    return lambda request: known[request.pop('do')](**request)
+
+
+def of_fleet(
+    members: Mapping[str, tuple[chassis_room.Chassis, faults_room.Faults]],
+    status: Callable[[], dict[str, Any]],
+    restart: Callable[[str, float], None],
+) -> Callable[[dict[str, Any]], Any]:
+    """Return what does what a fleet is asked for.
+
+    A request names its members, or is for all of them.
+
+    :param restart: restarts a member by its name, in so many seconds.
+    """
+    known: dict[str, dict[str, Callable[..., Any]]] = {
+        name: {
+            **_Actions(*one).known,
+            'restart': functools.partial(restart, name),
+        }
+        for name, one in members.items()
+    }
+
+    def ask(request: dict[str, Any]) -> Any:
+        do = request.pop('do')
+        if do == 'status':
+            return status()
+        for name in request.pop('members', None) or known:
+            known[name][do](**request)
+        return None
+
+    return ask
+
+
+class _Actions:
+    """What can be asked of a BMC; every method takes plain JSON values."""
+
+    def __init__(
+        self, chassis: chassis_room.Chassis, faults: faults_room.Faults
+    ) -> None:
+        self._chassis = chassis
+        self._faults = faults
+
+    @property
+    def known(self) -> dict[str, Callable[..., Any]]:
+        """The methods by their names."""
+        return {
             'faults': self.faults,
             'clear': self.clear,
-            'restart': service.restart,
-            'change_certificate': service.change_certificate,
-            'link': service.chassis.set_link,
             'power': self.power,
             'reading': self.reading,
         }
-
-    def run(self, line: bytes) -> dict[str, Any]:
-        """Run one line; errors become answers."""
-        try:
-            request = json.loads(line)
-            action = self._known[request.pop('do')]
-            found = action(**request)
-        except (ValueError, KeyError, TypeError, AttributeError) as exc:
-            return {'ok': False, 'error': f'{type(exc).__name__}: {exc}'}
-        except exception.ZsbmError as exc:
-            return {'ok': False, 'error': str(exc)}
-        return {'ok': True, **(found or {})}
 
     def faults(
         self,
@@ -97,7 +151,7 @@ class _Actions:
         delay_s: float | None = None,
     ) -> None:
         """Switch faults; what is not named stays as it is."""
-        faults = self._service.faults
+        faults = self._faults
         if off is not None:
             faults.off = bool(off)
         if wrong_password is not None:
@@ -110,14 +164,14 @@ class _Actions:
     def clear(self) -> None:
         """Switch all faults off; cables and readings as they were."""
         self.faults(False, False, 0, 0.0)
-        self._service.faults.silence(0)
-        self._service.chassis.readings.overrides.clear()
+        self._faults.silence(0)
+        self._chassis.readings.overrides.clear()
 
     def power(self, action: str) -> None:
         """Press a button of the chassis, not through the BMC."""
         if action not in _POWER:
             raise ValueError(f'power action {action!r}: one of {_POWER}')
-        chassis = self._service.chassis
+        chassis = self._chassis
         {
             'on': chassis.power_on,
             'off': chassis.power_off,
@@ -131,7 +185,7 @@ class _Actions:
         """Make a sensor read something else; None is its own value."""
         if sensor not in [one.name for one in sensors.SENSORS]:
             raise ValueError(f'no sensor {sensor!r}')
-        overrides = self._service.chassis.readings.overrides
+        overrides = self._chassis.readings.overrides
         if value is None:
             overrides.pop(sensor, None)
         else:

@@ -20,7 +20,7 @@ import fixtures
 
 from zsbm_ironic.lab.emulator import chassis as chassis_room
 from zsbm_ironic.lab.emulator import faults as faults_room
-from zsbm_ironic.lab.emulator import ipmi, redfish
+from zsbm_ironic.lab.emulator import ipmi, redfish, sensors
 from zsbm_ironic.lab.emulator import service as services
 
 ADDRESS = '127.0.0.1'
@@ -45,11 +45,13 @@ class _EmulatedBmc(fixtures.Fixture):
         password: str = PASSWORD,
         macs: tuple[str, ...] = ('52:54:00:12:34:56',),
         uefi: bool = True,
+        parts: tuple[sensors.Part, ...] = (),
         **asset: Any,
     ) -> None:
         """Describe a BMC; `setUp` starts it.
 
         :param power: 'on' or 'off' to begin with.
+        :param parts: what it has beside sensors.SENSORS; over IPMI alone.
         :param asset: further fields of `chassis.Asset`, as manufacturer,
             manufacturer_id, product.
         """
@@ -57,6 +59,7 @@ class _EmulatedBmc(fixtures.Fixture):
         self.username = username
         self.password = password
         self._is_on = power == 'on'
+        self._parts = parts
         self._asset = chassis_room.Asset(
             name=name,
             uuid=uuid.uuid4(),
@@ -76,6 +79,7 @@ class _EmulatedBmc(fixtures.Fixture):
         self.chassis = chassis_room.MemoryChassis(
             self._asset, is_on=self._is_on
         )
+        self.chassis.readings.parts = self._parts
         self.service = services.Service(
             self.chassis, ipmi_settings, redfish_settings
         )
@@ -111,7 +115,7 @@ class _EmulatedBmc(fixtures.Fixture):
         return self.chassis.actions
 
     def set_reading(self, sensor: str, value: float) -> None:
-        """Make a sensor read something else (see sensors.SENSORS)."""
+        """Make a sensor read something else, or a part (see `sensors`)."""
         self.chassis.readings.overrides[sensor] = value
 
     def restart(self, seconds: float) -> None:
@@ -192,12 +196,14 @@ class EmulatedRedfish(_EmulatedBmc):
         power: str = 'off',
         *,
         tls: bool = True,
+        events: bool = False,
         also_ipmi: bool = False,
         **common: Any,
     ) -> None:
         """Describe a BMC; further arguments as those of both protocols.
 
         :param tls: False serves plain HTTP.
+        :param events: tell of changes of power by itself.
         :param also_ipmi: answer IPMI too, on `ipmi_port`, as most do.
         """
         super().__init__(power, **common)
@@ -207,7 +213,7 @@ class EmulatedRedfish(_EmulatedBmc):
                 ADDRESS, 0, self.username, self.password
             )
         self._settings = redfish.RedfishSettings(
-            ADDRESS, 0, self.username, self.password, tls
+            ADDRESS, 0, self.username, self.password, tls, events
         )
 
     def _setUp(self) -> None:

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from zsbm_ironic import machine as machine_room
 from zsbm_ironic.common import exception, whole_file
 from zsbm_ironic.lab.emulator import chassis as chassis_room
-from zsbm_ironic.lab.emulator import sensors
+from zsbm_ironic.lab.emulator import event_log, sensors
 from zsbm_ironic.machine import exception as machine_exception
 from zsbm_ironic.machine import qmp
 
@@ -57,6 +57,7 @@ class QemuChassis:
         self.machine = machine
         self.indicator = chassis_room.Indicator()
         self.readings = sensors.Readings()
+        self.log = event_log.EventLog()
         self.last_error: str | None = None
         self._file = machine.spec.state_dir / 'bmc.json'
         machine.spec.state_dir.mkdir(parents=True, exist_ok=True)

@@ -91,15 +91,56 @@ SENSORS = (
     Sensor('Pwr Consumption', Kind.POWER, 180, 10, upper_critical=800),
 )
 
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A component that tells by bits how it is: a discrete sensor of IPMI.
+
+    :ivar sensor_type: IPMI v2.0, table 42-3, which names the bits too.
+    :ivar entity: as of a Sensor.
+    :ivar value: its bits while all is well.
+    :ivar failed: its bits where it has failed.
+    """
+
+    name: str
+    sensor_type: int
+    entity: int
+    value: int
+    failed: int
+
+
+#: What a server can have beside SENSORS.
+PARTS = (
+    # presence; failure detected
+    Part('PSU1 Status', 0x08, 10, 0b1, 0b11),
+    # presence; uncorrectable ECC
+    Part('DIMM A1', 0x0C, 32, 0b1000000, 0b1000010),
+    # presence; fault
+    Part('Drive 0', 0x0D, 4, 0b1, 0b11),
+)
+
 #: What the power meter shows while the machine is off: the BMC itself.
 STANDBY_W = 8
 
 
 @dataclasses.dataclass
 class Readings:
-    """Current values; `overrides` is what a fault set by sensor name."""
+    """Current values; `overrides` is what a fault set by sensor name.
+
+    :ivar parts: what the server has beside SENSORS; over IPMI alone.
+    """
 
     overrides: dict[str, float] = dataclasses.field(default_factory=dict)
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def table(self) -> tuple[Sensor | Part, ...]:
+        """Return all sensors, in the order of their numbers."""
+        return (*SENSORS, *self.parts)
+
+    def bits(self, part: Part) -> int:
+        """Return how a part is."""
+        return int(self.overrides.get(part.name, part.value))
 
     def value(self, sensor: Sensor, is_on: bool) -> float | None:
         """Return the reading, None where an unpowered sensor has none."""

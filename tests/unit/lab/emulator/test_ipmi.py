@@ -6,9 +6,11 @@ import subprocess
 import time
 
 from oslotest import base
+from pyghmi import constants as const
 from pyghmi.ipmi import command as pyghmi_command
 
 from zsbm_ironic.lab.emulator import fixtures as emulated
+from zsbm_ironic.lab.emulator import sensors
 
 PATIENCE_S = 60
 
@@ -167,6 +169,23 @@ class TestIpmitool(IpmiTestCase):
         self.assertRegex(done.stdout, r'Fan1 .*5600 RPM')
         self.assertRegex(done.stdout, r'12V Rail .*12.10 Volts')
         self.assertRegex(done.stdout, r'Pwr Consumption .*180 Watts')
+
+    def test_parts_that_fail(self):
+        bmc = self.useFixture(emulated.EmulatedIpmi(parts=sensors.PARTS))
+        well = self.ipmitool(bmc, 'sdr', 'elist').stdout
+        self.assertRegex(well, r'PSU1 Status .*Presence detected\n')
+        self.assertRegex(well, r'Drive 0 .*Drive Present\n')
+        for part in sensors.PARTS:
+            bmc.set_reading(part.name, part.failed)
+        done = self.ipmitool(bmc, 'sdr', 'elist')
+        self.assertRegex(done.stdout, r'PSU1 Status .*Failure detected')
+        self.assertRegex(done.stdout, r'DIMM A1 .*Uncorrectable ECC')
+        self.assertRegex(done.stdout, r'Drive 0 .*Drive Fault')
+        found = {one.name: one for one in self.log_in(bmc).get_sensor_data()}
+        for part in sensors.PARTS:
+            self.assertLessEqual(
+                const.Health.Critical, found[part.name].health, part
+            )
 
     def test_event_log(self):
         bmc = self.useFixture(emulated.EmulatedIpmi())

@@ -16,6 +16,7 @@ from zsbm_ironic.lab.images import debian, os_image
 
 UUID = uuid.UUID('11111111-2222-3333-4444-555555555555')
 MAC = '52:54:00:5a:00:01'
+OTHER_MAC = '52:54:00:5a:00:02'
 
 
 class TestEmbed(base.BaseTestCase):
@@ -101,6 +102,52 @@ class TestNetwork(base.BaseTestCase):
         self.assertEqual(
             '[Match]\nName=vlan7\n[Network]\nDHCP=ipv4\n',
             files['10-link1.network'],
+        )
+
+    def test_vlan_has_an_address_of_its_own(self):
+        links = [
+            {'id': 'l', 'type': 'phy', 'ethernet_mac_address': MAC},
+            {
+                'id': 'v',
+                'type': 'vlan',
+                'vlan_id': 7,
+                'vlan_link': 'l',
+                'vlan_mac_address': OTHER_MAC,
+            },
+        ]
+        self.assertIn(
+            f'MACAddress={OTHER_MAC}\n',
+            self.files({'links': links})['10-vlan7.netdev'],
+        )
+
+    def test_bond_of_two_links(self):
+        links = [
+            {
+                'id': 'b',
+                'type': 'bond',
+                'ethernet_mac_address': MAC,
+                'bond_links': ['one', 'two'],
+                'bond_mode': '802.3ad',
+                'bond_miimon': '100',
+            },
+            {'id': 'one', 'type': 'phy', 'ethernet_mac_address': MAC},
+            {'id': 'two', 'type': 'phy', 'ethernet_mac_address': OTHER_MAC},
+        ]
+        networks = [{'link': 'b', 'type': 'ipv4_dhcp'}]
+        files = self.files({'links': links, 'networks': networks})
+        self.assertEqual(
+            f'[NetDev]\nName=bond0\nKind=bond\nMACAddress={MAC}\n'
+            '[Bond]\nMode=802.3ad\nMIIMonitorSec=100ms\n',
+            files['10-bond0.netdev'],
+        )
+        self.assertEqual(
+            '[Match]\nName=bond0\n[Network]\nDHCP=ipv4\n',
+            files['10-link0.network'],
+        )
+        self.assertEqual(
+            f'[Match]\nPermanentMACAddress={OTHER_MAC}\nType=ether\n'
+            '[Network]\nBond=bond0\n',
+            files['10-link2.network'],
         )
 
 

@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 from zsbm_ironic.lab.emulator import chassis as chassis_room
+from zsbm_ironic.lab.emulator.event_log import PowerEvent
 from zsbm_ironic.lab.emulator.ipmi import registry
 
 Target = chassis_room.Target
@@ -73,20 +74,16 @@ def chassis_control(bmc: Any, session: Any, data: bytes) -> bytes:
     bmc.state.boot_set_at = None
     # Bit 4: the last power-on came by an IPMI command.
     bmc.state.last_power_event = 0x10 if data[0] & 0x0F in (1, 2) else 0
-    _record_power(bmc, data[0] & 0x0F)
+    event = {
+        0: PowerEvent.OFF,
+        1: PowerEvent.ON,
+        2: PowerEvent.CYCLE,
+        5: PowerEvent.OFF,
+    }.get(data[0] & 0x0F)
+    if event is not None:
+        chassis.log.power(event, bmc.state.clock())
     act()
     return b''
-
-
-def _record_power(bmc: Any, control: int) -> None:
-    """Log a change of power: power unit (0x09), offset 0 off, 1 cycle."""
-    direction, offset = {0: (0, 0), 1: (0x80, 0), 2: (0, 1), 5: (0, 0)}.get(
-        control, (0, None)
-    )
-    if offset is not None:
-        bmc.state.record(
-            0x09, 0xFE, bytes([0x6F | direction, offset, 0xFF, 0xFF])
-        )
 
 
 @registry.command(CHASSIS, 0x04, 3)

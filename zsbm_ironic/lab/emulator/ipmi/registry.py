@@ -70,8 +70,6 @@ class State:
     boot_flag_clearing: int = 0
     boot_set_at: float | None = None
     last_power_event: int = 0
-    log: list[bytes] = dataclasses.field(default_factory=list)
-    log_cleared_at: int = 0
     clock_offset_s: float = 0.0
 
     def tick(self, bmc: Any, now: float) -> None:
@@ -90,18 +88,3 @@ class State:
     def clock(self) -> int:
         """Seconds since 1970 as the BMC thinks."""
         return int(time.time() + self.clock_offset_s)
-
-    def record(self, sensor_type: int, sensor: int, event: bytes) -> None:
-        """Add a system event record (table 32-1) to the log.
-
-        :param event: event type and direction, then data 1 to 3.
-        """
-        number = len(self.log) + 1
-        self.log.append(
-            number.to_bytes(2, 'little')
-            + b'\x02'
-            + self.clock().to_bytes(4, 'little')
-            + b'\x20\x00\x04'
-            + bytes([sensor_type, sensor])
-            + event
-        )

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sensor data records: how a raw count becomes degrees, volts or watts.
 
-Full sensor record, type 01h: table 43-1 of the IPMI v2.0 specification.
+Full sensor record, type 01h, and compact one, type 02h, of parts that have no
+figure: tables 43-1 and 43-2 of the IPMI v2.0 specification.
 """
 
 from zsbm_ironic.lab.emulator import sensors
 
+#: Event/reading type: bits that the type of a sensor names (table 42-1).
+DISCRETE = 0x6F
 #: Order of the six thresholds in masks and records:
 #: lower non-critical, critical, non-recoverable, then upper.
 _LOWER_CRITICAL, _UPPER_WARNING, _UPPER_CRITICAL = 1, 3, 4
@@ -98,6 +101,31 @@ def record(index: int, sensor: sensors.Sensor) -> bytes:
     body += bytes([1, 1, 0, 0, 0])  # hysteresis, reserved, OEM
     body += bytes([0xC0 | len(name)]) + name
     return index.to_bytes(2, 'little') + bytes([0x51, 0x01, len(body)]) + body
+
+
+def compact_record(index: int, part: sensors.Part) -> bytes:
+    """Return the record of the part at a position of the table."""
+    name = part.name.encode()[:16]
+    mask = (part.value | part.failed).to_bytes(2, 'little')
+    body = bytes(
+        [
+            0x20,  # owner: the BMC
+            0x00,  # channel 0, LUN 0
+            index + 1,  # sensor number
+            part.entity,
+            1,  # entity instance
+            0x7F,  # initialised by power-up
+            0x40,  # automatic re-arm, no thresholds
+            part.sensor_type,
+            DISCRETE,
+        ]
+    )
+    body += mask * 3  # assertion, deassertion and readable events
+    body += bytes([0xC0, 0, 0])  # no figure, no unit
+    body += bytes([1, 0])  # shared with nobody
+    body += bytes(6)  # hysteresis, reserved, OEM
+    body += bytes([0xC0 | len(name)]) + name
+    return index.to_bytes(2, 'little') + bytes([0x51, 0x02, len(body)]) + body
 
 
 def _factor(step: float) -> tuple[int, int]:

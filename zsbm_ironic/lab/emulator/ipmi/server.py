@@ -1,21 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The IPMI side of an emulated BMC: one UDP socket, one thread.
+"""The IPMI side of an emulated BMC.
 
-Built on pyghmi's `Bmc` class with a loop of its own, so that several of them,
-and pyghmi clients too, live in one process. Sessions are found by the id that
-we gave out, never by the client's port: one client port may hold several.
+Built on pyghmi's `Bmc` class with a loop of its own (`wire`), so that several
+of them, and pyghmi clients too, live in one process. Sessions are found by the
+id that we gave out, never by the client's port: one client port may hold
+several.
 """
 
 import dataclasses
-import heapq
 import logging
-import os
-import selectors
-import socket
 import struct
-import threading
-import time
-from collections.abc import Callable
 from typing import Any
 
 from pyghmi.ipmi import bmc as pyghmi_bmc
@@ -24,10 +18,10 @@ from zsbm_ironic.lab.emulator import chassis as chassis_room
 from zsbm_ironic.lab.emulator import faults as faults_room
 from zsbm_ironic.lab.emulator.ipmi import registry, sol
 from zsbm_ironic.lab.emulator.ipmi import session as sessions
+from zsbm_ironic.lab.emulator.ipmi import wire as wires
 
 LOG = logging.getLogger(__name__)
 
-_TICK_S = 0.25
 _RMCP_IPMI, _RMCP_ASF = 0x07, 0x06
 _ASF_PING, _ASF_PONG = 0x80, 0x40
 
@@ -60,7 +54,12 @@ class Bmc(pyghmi_bmc.Bmc):
         chassis: chassis_room.Chassis,
         settings: IpmiSettings,
         faults: faults_room.Faults,
+        wire: wires.Wire | None = None,
     ) -> None:
+        """Serve.
+
+        :param wire: of a fleet; None: one of its own.
+        """
         # The base class would bind through pyghmi's process-wide pool.
         self.chassis = chassis
         self.settings = settings
@@ -68,43 +67,22 @@ class Bmc(pyghmi_bmc.Bmc):
         self.guid = chassis.asset.uuid.bytes_le
         self.state = registry.State()
         self._sessions: dict[bytes, sessions.Session] = {}
-        self._late: list[tuple[float, int, bytes, Any]] = []
-        self._sent = 0
-        family = (
-            socket.AF_INET6 if ':' in settings.address else (socket.AF_INET)
-        )
-        self._udp = socket.socket(family, socket.SOCK_DGRAM)
-        self._udp.bind((settings.address, settings.port))
-        self.port: int = self._udp.getsockname()[1]
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._udp, selectors.EVENT_READ, self._receive)
-        self._wake_read, self._wake_write = os.pipe()
-        self._selector.register(
-            self._wake_read, selectors.EVENT_READ, self._woken
-        )
-        self._calls: list[Callable[[], None]] = []
-        self.sol = sol.Console(chassis, self._selector)
-        self._running = True
-        self._thread = threading.Thread(
-            target=self._serve, name=f'ipmi-{chassis.asset.name}', daemon=True
-        )
-        self._thread.start()
+        self._own = wire is None
+        self.wire = wire or wires.Wire(settings.address, settings.port)
+        self.port = self.wire.port
+        self.sol = sol.Console(chassis, self.wire.selector)
+        self._source = self.wire.attach(settings.address, self)
 
     def stop(self) -> None:
-        """Stop serving and close the socket."""
-        self._running = False
-        os.write(self._wake_write, b'x')
-        self._thread.join()
+        """Stop serving; the wire of a fleet goes on."""
+        if self._own:
+            self.wire.stop()
         self.sol.close()
-        self._selector.close()
-        self._udp.close()
-        os.close(self._wake_read)
-        os.close(self._wake_write)
 
     def restart(self, seconds: float) -> None:
         """Forget every session and be silent for a while."""
         self.faults.silence(seconds)
-        self._in_loop(self._forget_all)
+        self.wire.call(self._forget_all)
 
     @property
     def session_count(self) -> int:
@@ -140,13 +118,7 @@ class Bmc(pyghmi_bmc.Bmc):
 
     def transmit(self, packet: bytes, client: Any) -> None:
         """Send a packet, late if that is the fault of the day."""
-        delay_s = self.faults.delay_s
-        if delay_s > 0:
-            self._sent += 1
-            due = time.monotonic() + delay_s
-            heapq.heappush(self._late, (due, self._sent, packet, client))
-            return
-        self._send(packet, client)
+        self.wire.send(packet, client, self._source, self.faults.delay_s)
 
     def answer(
         self, session: sessions.Session, netfn: int, command: int, data: bytes
@@ -172,38 +144,18 @@ class Bmc(pyghmi_bmc.Bmc):
         if (netfn, command) == registry.CLOSE_SESSION:
             self.forget(session)
 
-    # The loop.
+    # What the wire calls.
 
-    def _serve(self) -> None:
-        while self._running:
-            for key, _ in self._selector.select(self._next_tick_s()):
-                try:
-                    key.data()
-                except Exception:
-                    # A hostile packet must not end the BMC for everyone.
-                    LOG.exception('IPMI packet not understood')
-            now = time.monotonic()
-            while self._late and self._late[0][0] <= now:
-                _, _, packet, client = heapq.heappop(self._late)
-                self._send(packet, client)
-            self._expire()
-            self.sol.tick(now)
-            self.state.tick(self, now)
+    @property
+    def is_busy(self) -> bool:
+        """Whether somebody looks at the serial port."""
+        return self.sol.is_active
 
-    def _next_tick_s(self) -> float:
-        if self._late:
-            due_s = self._late[0][0] - time.monotonic()
-            return min(_TICK_S, max(0.0, due_s))
-        return self.sol.tick_s if self.sol.is_active else _TICK_S
-
-    def _woken(self) -> None:
-        os.read(self._wake_read, 64)
-        while self._calls:
-            self._calls.pop(0)()
-
-    def _in_loop(self, call: Callable[[], None]) -> None:
-        self._calls.append(call)
-        os.write(self._wake_write, b'x')
+    def turn(self, now: float) -> None:
+        """Forget clients that went away, and flags that nobody used."""
+        self._expire()
+        self.sol.tick(now)
+        self.state.tick(self, now)
 
     def _expire(self) -> None:
         """Free the slots of clients that went away without a word."""
@@ -215,14 +167,8 @@ class Bmc(pyghmi_bmc.Bmc):
         for one in list(self._sessions.values()):
             self.forget(one)
 
-    def _send(self, packet: bytes, client: Any) -> None:
-        try:
-            self._udp.sendto(packet, client)
-        except OSError as exc:
-            LOG.debug('Cannot answer %s: %s', client, exc)
-
-    def _receive(self) -> None:
-        data, client = self._udp.recvfrom(4096)
+    def receive(self, data: bytes, client: Any) -> None:
+        """Take a packet, or lose it if that is the fault of the day."""
         if self.faults.loses_packet() or len(data) < 4:
             return
         kind = data[3] & 0x0F

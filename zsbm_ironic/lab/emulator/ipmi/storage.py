@@ -3,28 +3,32 @@
 
 from typing import Any
 
-from zsbm_ironic.lab.emulator import sensors
+from zsbm_ironic.lab.emulator import event_log, sensors
 from zsbm_ironic.lab.emulator.ipmi import fru, registry, sdr
 
 SENSOR, STORAGE = registry.SENSOR, registry.STORAGE
 
 _RESERVATION = b'\x01\x00'
 _LAST = 0xFFFF
-_SEL_ROOM_BYTES = 16 * 512
 _NO_READING = 0x20
 _SCANNING = 0xC0
 
 
-def _sensor(number: int) -> sensors.Sensor:
-    if not 1 <= number <= len(sensors.SENSORS):
+def _sensor(bmc: Any, number: int) -> sensors.Sensor | sensors.Part:
+    table: tuple[sensors.Sensor | sensors.Part, ...]
+    table = bmc.chassis.readings.table
+    if not 1 <= number <= len(table):
         raise registry.Completion(registry.NOT_PRESENT)
-    return sensors.SENSORS[number - 1]
+    return table[number - 1]
 
 
 @registry.command(SENSOR, 0x2D, 2)
 def get_sensor_reading(bmc: Any, session: Any, data: bytes) -> bytes:
-    """35.14: raw count, availability, thresholds crossed."""
-    sensor = _sensor(data[0])
+    """35.14: raw count, availability, thresholds crossed or bits of state."""
+    sensor = _sensor(bmc, data[0])
+    if isinstance(sensor, sensors.Part):
+        bits = bmc.chassis.readings.bits(sensor).to_bytes(2, 'little')
+        return bytes([0, _SCANNING]) + bits
     value = bmc.chassis.readings.value(sensor, bmc.chassis.is_on)
     if value is None:
         return bytes([0, _SCANNING | _NO_READING, 0xC0])
@@ -36,13 +40,19 @@ def get_sensor_reading(bmc: Any, session: Any, data: bytes) -> bytes:
 @registry.command(SENSOR, 0x27, 2)
 def get_sensor_thresholds(bmc: Any, session: Any, data: bytes) -> bytes:
     """35.9: readable mask, then the six thresholds."""
-    return sdr.thresholds(_sensor(data[0]))
+    sensor = _sensor(bmc, data[0])
+    if isinstance(sensor, sensors.Part):
+        raise registry.Completion(registry.NOT_PRESENT)
+    return sdr.thresholds(sensor)
 
 
 @registry.command(SENSOR, 0x2F, 2)
 def get_sensor_type(bmc: Any, session: Any, data: bytes) -> bytes:
-    """35.16: all sensors are threshold sensors (0x01)."""
-    return bytes([_sensor(data[0]).kind.sensor_type, 0x01])
+    """35.16: threshold sensors (0x01), and bits of their type (0x6F)."""
+    sensor = _sensor(bmc, data[0])
+    if isinstance(sensor, sensors.Part):
+        return bytes([sensor.sensor_type, sdr.DISCRETE])
+    return bytes([sensor.kind.sensor_type, 0x01])
 
 
 @registry.command(STORAGE, 0x10, 2)
@@ -67,7 +77,7 @@ def read_fru_data(bmc: Any, session: Any, data: bytes) -> bytes:
 @registry.command(STORAGE, 0x20, 2)
 def get_sdr_repository_info(bmc: Any, session: Any, data: bytes) -> bytes:
     """33.9: version 1.5 (0x51), record count, reservation supported."""
-    count = len(sensors.SENSORS).to_bytes(2, 'little')
+    count = len(bmc.chassis.readings.table).to_bytes(2, 'little')
     return b'\x51' + count + b'\x00\x00' + bytes(8) + b'\x02'
 
 
@@ -81,11 +91,15 @@ def reserve_sdr_repository(bmc: Any, session: Any, data: bytes) -> bytes:
 def get_sdr(bmc: Any, session: Any, data: bytes) -> bytes:
     """33.12: id of the next record, then a part of this one."""
     number = int.from_bytes(data[2:4], 'little')
-    index = len(sensors.SENSORS) - 1 if number == _LAST else number
-    if index >= len(sensors.SENSORS):
+    table = bmc.chassis.readings.table
+    index = len(table) - 1 if number == _LAST else number
+    if index >= len(table):
         raise registry.Completion(registry.NOT_PRESENT)
-    record = sdr.record(index, sensors.SENSORS[index])
-    following = index + 1 if index + 1 < len(sensors.SENSORS) else _LAST
+    if isinstance(table[index], sensors.Part):
+        record = sdr.compact_record(index, table[index])
+    else:
+        record = sdr.record(index, table[index])
+    following = index + 1 if index + 1 < len(table) else _LAST
     part = record[data[4] : data[4] + data[5]]
     return following.to_bytes(2, 'little') + part
 
@@ -93,15 +107,15 @@ def get_sdr(bmc: Any, session: Any, data: bytes) -> bytes:
 @registry.command(STORAGE, 0x40, 2)
 def get_sel_info(bmc: Any, session: Any, data: bytes) -> bytes:
     """31.2: version 1.5, count, room, times, reservation supported."""
-    state = bmc.state
-    room = max(0, _SEL_ROOM_BYTES - 16 * len(state.log))
-    newest = state.log[-1][3:7] if state.log else bytes(4)
+    log = bmc.chassis.log
+    room = 16 * (event_log.ROOM - len(log))
+    newest = log.records[-1][3:7] if log.records else bytes(4)
     return (
         b'\x51'
-        + len(state.log).to_bytes(2, 'little')
+        + len(log).to_bytes(2, 'little')
         + room.to_bytes(2, 'little')
         + newest
-        + state.log_cleared_at.to_bytes(4, 'little')
+        + log.cleared_at.to_bytes(4, 'little')
         + b'\x02'
     )
 
@@ -115,7 +129,7 @@ def reserve_sel(bmc: Any, session: Any, data: bytes) -> bytes:
 @registry.command(STORAGE, 0x43, 2)
 def get_sel_entry(bmc: Any, session: Any, data: bytes) -> bytes:
     """31.5: 0 is the first record, 0xFFFF the last."""
-    log = bmc.state.log
+    log = bmc.chassis.log.records
     number = int.from_bytes(data[2:4], 'little')
     if number == 0:
         number = 1
@@ -134,8 +148,7 @@ def clear_sel(bmc: Any, session: Any, data: bytes) -> bytes:
     if data[2:5] != b'CLR':
         raise registry.Completion(registry.INVALID_FIELD)
     if data[5] == 0xAA:
-        bmc.state.log.clear()
-        bmc.state.log_cleared_at = bmc.state.clock()
+        bmc.chassis.log.clear(bmc.state.clock())
     return b'\x01'
 
 

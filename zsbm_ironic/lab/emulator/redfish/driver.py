@@ -5,12 +5,14 @@
 drivers; identities other than the chassis's UUID and name are unknown.
 """
 
+import time
 from typing import Any
 
 from sushy_tools import error
 from sushy_tools.emulator.resources.systems import base
 
 from zsbm_ironic.lab.emulator import chassis as chassis_room
+from zsbm_ironic.lab.emulator.event_log import PowerEvent
 
 Target = chassis_room.Target
 
@@ -32,8 +34,11 @@ class SystemsDriver(base.AbstractSystemsDriver):
     def __init__(self, chassis: chassis_room.Chassis) -> None:
         super().__init__()
         self._chassis = chassis
-        self._uuid = str(chassis.asset.uuid)
         self._http_boot_uri: str | None = None
+
+    @property
+    def _uuid(self) -> str:
+        return str(self._chassis.asset.uuid)
 
     @property
     def driver(self) -> str:
@@ -84,6 +89,15 @@ class SystemsDriver(base.AbstractSystemsDriver):
         }.get(state)
         if action is None:
             raise error.BadRequest(f'ResetType {state} is not supported')
+        event = {
+            'On': PowerEvent.ON,
+            'ForceOn': PowerEvent.ON,
+            'ForceOff': PowerEvent.OFF,
+            'GracefulShutdown': PowerEvent.OFF,
+            'PowerCycle': PowerEvent.CYCLE,
+        }.get(state)
+        if event is not None:
+            chassis.log.power(event, int(time.time()))
         action()
 
     def get_boot_device(self, identity: str) -> str:
@@ -208,7 +222,11 @@ class Indicators:
     """The identify light as Redfish shows it."""
 
     def __init__(self, chassis: chassis_room.Chassis) -> None:
-        self._light = chassis.indicator
+        self._chassis = chassis
+
+    @property
+    def _light(self) -> chassis_room.Indicator:
+        return self._chassis.indicator
 
     def get_indicator_state(self, identity: str) -> str:
         """Return Off, Lit or Blinking."""

@@ -12,8 +12,8 @@ from typing import Any
 import flask
 
 from zsbm_ironic.lab.emulator import chassis as chassis_room
-from zsbm_ironic.lab.emulator import sensors
-from zsbm_ironic.lab.emulator.redfish import auth, driver
+from zsbm_ironic.lab.emulator import event_log, sensors
+from zsbm_ironic.lab.emulator.redfish import auth, driver, events
 
 Target = chassis_room.Target
 Kind = sensors.Kind
@@ -35,6 +35,13 @@ class Pages:
         application.add_url_rule(
             '/redfish/v1/Chassis/<identity>/Power', 'zsbm_power', self._power
         )
+        services = '/redfish/v1/Systems/<identity>/LogServices'
+        for path, name, page in (
+            (services, 'zsbm_logs', self._logs),
+            (f'{services}/SEL', 'zsbm_log', self._log),
+            (f'{services}/SEL/Entries', 'zsbm_entries', self._entries),
+        ):
+            application.add_url_rule(path, name, page)
 
     def _before(self) -> Any:
         """Take over the requests that sushy-tools would misread."""
@@ -104,9 +111,13 @@ class Pages:
     def _root(self, page: dict[str, Any]) -> None:
         page['Vendor'] = self._chassis.asset.manufacturer
         page['Product'] = 'Emulated BMC'
+        page['ProtocolFeaturesSupported'] = {'TopSkipQuery': True}
         page['SessionService'] = {
             '@odata.id': auth.SESSIONS.rpartition('/')[0]
         }
+        page.pop('EventService', None)
+        if events.BLUEPRINT in flask.current_app.blueprints:
+            page['EventService'] = {'@odata.id': events.SERVICE}
         page['Links'] = {'Sessions': {'@odata.id': auth.SESSIONS}}
 
     def _system(self, page: dict[str, Any]) -> None:
@@ -115,6 +126,7 @@ class Pages:
         page['Model'] = asset.product
         page['SerialNumber'] = asset.serial_number
         page['SKU'] = asset.name
+        page['LogServices'] = {'@odata.id': f'{page["@odata.id"]}/LogServices'}
         page['Status'] = {
             'State': 'Enabled' if self._chassis.is_on else 'Disabled',
             'Health': self._health(),
@@ -201,6 +213,53 @@ class Pages:
             'Name': 'Thermal',
             'Temperatures': temperatures,
             'Fans': fans,
+        }
+
+    def _logs(self, identity: str) -> Mapping[str, Any]:
+        """Return the collection of logs: one."""
+        path = flask.request.path
+        return {
+            '@odata.id': path,
+            '@odata.type': '#LogServiceCollection.LogServiceCollection',
+            'Name': 'Logs',
+            'Members': [{'@odata.id': f'{path}/SEL'}],
+            'Members@odata.count': 1,
+        }
+
+    def _log(self, identity: str) -> Mapping[str, Any]:
+        """Return a LogService resource (LogService.v1_1_0)."""
+        path = flask.request.path
+        return {
+            '@odata.id': path,
+            '@odata.type': '#LogService.v1_1_0.LogService',
+            'Id': 'SEL',
+            'Name': 'System event log',
+            'LogEntryType': 'SEL',
+            'MaxNumberOfRecords': event_log.ROOM,
+            'Entries': {'@odata.id': f'{path}/Entries'},
+        }
+
+    def _entries(self, identity: str) -> Mapping[str, Any]:
+        """Return the records, as many as $top says."""
+        path = flask.request.path
+        records = self._chassis.log.records
+        top = flask.request.args.get('$top', len(records), int)
+        return {
+            '@odata.id': path,
+            '@odata.type': '#LogEntryCollection.LogEntryCollection',
+            'Name': 'Entries',
+            'Members': [
+                {
+                    '@odata.id': f'{path}/{number}',
+                    '@odata.type': '#LogEntry.v1_4_0.LogEntry',
+                    'Id': str(number),
+                    'Name': f'Entry {number}',
+                    'EntryType': 'SEL',
+                    'Message': record.hex(),
+                }
+                for number, record in enumerate(records[:top], start=1)
+            ],
+            'Members@odata.count': len(records),
         }
 
     def _power(self, identity: str) -> Mapping[str, Any]:

@@ -17,13 +17,20 @@ import tempfile
 import threading
 import time
 import types
+from collections.abc import Callable
 from typing import Any
 
 from werkzeug import serving
 
 from zsbm_ironic.lab.emulator import chassis as chassis_room
 from zsbm_ironic.lab.emulator import faults as faults_room
-from zsbm_ironic.lab.emulator.redfish import auth, certificate, driver, pages
+from zsbm_ironic.lab.emulator.redfish import (
+    auth,
+    certificate,
+    driver,
+    events,
+    pages,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -39,6 +46,7 @@ class RedfishSettings:
 
     :ivar port: TCP port; 0 lets the kernel choose.
     :ivar tls: False serves plain HTTP.
+    :ivar events: tell of changes of power by themselves.
     :ivar state_dir: keeps the certificate between starts; None makes a new
         one in a directory that is removed at the end.
     """
@@ -48,6 +56,7 @@ class RedfishSettings:
     username: str = 'admin'
     password: str = 'password'  # noqa: S105 - what factories set
     tls: bool = True
+    events: bool = False
     state_dir: pathlib.Path | None = None
 
 
@@ -72,13 +81,17 @@ class Server:
         self.certificate = self._directory / 'bmc.pem'
         if not self.certificate.exists():
             self._create_certificate()
-        application = _application(chassis, self._directory)
+        application = application_of(chassis, self._directory)
         self.gate = auth.Gate(
             application.wsgi_app, settings.username, settings.password, faults
         )
         application.register_blueprint(auth.routes(self.gate))
+        if settings.events:
+            application.register_blueprint(events.routes(chassis, faults))
         application.wsgi_app = self.gate
-        self._http = _HttpServer(settings, application, faults)
+        self._http = HttpServer(
+            settings, application, lambda _connection: faults
+        )
         self._load_certificate()
         self._http.take_connections()
 
@@ -126,7 +139,7 @@ class Server:
             self._http.tls = certificate.context(self.certificate)
 
 
-def _application(chassis: chassis_room.Chassis, state: pathlib.Path) -> Any:
+def application_of(chassis: chassis_room.Chassis, state: pathlib.Path) -> Any:
     """Return a copy of sushy-tools' application that serves our chassis."""
     spec = importlib.util.find_spec(_APPLICATION)
     if spec is None or spec.loader is None:
@@ -202,8 +215,11 @@ class _Quiet(serving.WSGIRequestHandler):
         LOG.debug('%s %s', self.address_string(), message % args)
 
 
-class _HttpServer(serving.ThreadedWSGIServer):
-    """A thread per connection; TLS is begun in it, never in the acceptor."""
+class HttpServer(serving.ThreadedWSGIServer):
+    """A thread per connection; TLS is begun in it, never in the acceptor.
+
+    :param faults_of: tells the faults of the BMC that a connection is to.
+    """
 
     daemon_threads = True
 
@@ -211,11 +227,11 @@ class _HttpServer(serving.ThreadedWSGIServer):
         self,
         settings: RedfishSettings,
         application: Any,
-        faults: faults_room.Faults,
+        faults_of: Callable[[socket.socket], faults_room.Faults],
     ) -> None:
         super().__init__(settings.address, settings.port, application, _Quiet)
         self.tls: ssl.SSLContext | None = None
-        self._faults = faults
+        self._faults_of = faults_of
         self._held: list[tuple[socket.socket, float]] = []
         self._thread = threading.Thread(
             target=self.serve_forever,
@@ -240,7 +256,7 @@ class _HttpServer(serving.ThreadedWSGIServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Start a thread for a connection, or hold it for ever unanswered."""
-        if self._faults.loses_packet():
+        if self._faults_of(request).loses_packet():
             self._held.append((request, time.monotonic()))
             return
         super().process_request(request, client_address)
@@ -256,9 +272,10 @@ class _HttpServer(serving.ThreadedWSGIServer):
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Begin TLS, be late if that is the fault of the day, then serve."""
         request.settimeout(_CLIENT_TIMEOUT_S)
+        delay_s = self._faults_of(request).delay_s
         if self.tls is not None:
             request = self.tls.wrap_socket(request, server_side=True)
-        time.sleep(self._faults.delay_s)
+        time.sleep(delay_s)
         super().finish_request(request, client_address)
         if self.tls is not None:
             request.close()
