@@ -120,6 +120,7 @@ class TestDeploy(DeployCase):
                 ['bmc', 'rebooting'],
                 ['agent', 'agent-up'],
                 ['conductor', 'deploy-step', 'check_ramdisk'],
+                ['conductor', 'deploy-step', 'check_network'],
                 ['conductor', 'deploy-step', 'write_image'],
                 ['conductor', 'deploy-step', 'adapt_image'],
                 ['conductor', 'deploy-step', 'prepare_instance_boot'],
