@@ -83,7 +83,14 @@ class FleetTest(testtools.TestCase):
         while missing:
             self.assertLess(time.monotonic() - began, SETTLED_S)
             missing -= self.round().keys()
+        self.rest()
         return time.monotonic() - began
+
+    def rest(self):
+        """Wait for who was asked and has not answered yet."""
+        pace = watch.Pace(0.0, 0.0, 1.0)
+        while self.watch.is_asking():
+            dict(self.watch.by_workers(pace, again=()))
 
 
 def held():

@@ -9,7 +9,9 @@ authentication, until `close`.
 """
 
 import http
+import math
 import re
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -30,6 +32,8 @@ CONNECT_S = 5.0
 READ_S = 15.0
 # One question, or all sensors together.
 INQUIRY_S = 30.0
+# How old what is read of the system's health may be.
+PAGE_S = 10.0
 
 _AUTH = {
     'auto': sushy_auth.SessionOrBasicAuth,
@@ -133,6 +137,7 @@ class RedfishBmc:
         self.credentials = credentials
         self.address = credentials.address
         self._root: Any = None
+        self._read_at = -math.inf
         self._logs: tuple[str, ...] | None = None
         self._events: str | None = None
         self.certificate: trust.Certificate | None = None
@@ -242,11 +247,31 @@ class RedfishBmc:
                 answer=f'no valid Redfish: {ascii(str(exc)[:80])}',
             ) from exc
 
+    def _read_system(self) -> None:
+        """Read the system now, and what hangs on it when it is asked for.
+
+        A forced refresh of sushy's reads all of that at once: each look at
+        the power would be one at every fan.
+        """
+        self._system.invalidate()
+        self._system.refresh(force=False)
+        self._read_at = time.monotonic()
+
+    def read(self, what: str, ask: Callable[[Any], T]) -> T:
+        """Ask sushy's System, which was read PAGE_S ago at most."""
+
+        def asked() -> T:
+            if time.monotonic() - self._read_at > PAGE_S:
+                self._read_system()
+            return ask(self._system)
+
+        return self._ask(what, asked)
+
     def get_power(self) -> base.PowerState:
         """Return PowerState of the system, read now."""
 
         def ask() -> Any:
-            self._system.refresh(force=True)
+            self._read_system()
             return self._system.power_state
 
         found = self._ask('power state', ask)
@@ -262,7 +287,7 @@ class RedfishBmc:
         """Return the boot source override."""
 
         def ask() -> dict[str, Any]:
-            self._system.refresh(force=True)
+            self._read_system()
             return dict(self._system.boot or {})
 
         boot = self._ask('boot device', ask)
@@ -296,14 +321,17 @@ class RedfishBmc:
             return None
 
     def health(self) -> base.Health:
-        """Return HealthRollup of the system, or Health where there is none."""
+        """Return HealthRollup of the system, or Health where there is none.
 
-        def ask() -> tuple[object, ...]:
-            self._system.refresh(force=True)
-            status = self._system.status
+        Who asks has mostly asked for the power before, which the same page
+        tells.
+        """
+
+        def ask(system: Any) -> tuple[object, ...]:
+            status = system.status
             return (status.health_rollup, status.health) if status else ()
 
-        for found in self._ask('health', ask):
+        for found in self.read('health', ask):
             if found is not None:
                 return _health(found)
         return base.Health.UNKNOWN

@@ -190,6 +190,10 @@ class Watch:
         }
         yield from self._asked(self._present(due), pace)
 
+    def is_asking(self) -> bool:
+        """Say whether a worker's answer is still to come."""
+        return bool(self._running)
+
     def _is_at_once(self, owner: str, one: _Known, pace: Pace) -> bool:
         return (
             pace.hold

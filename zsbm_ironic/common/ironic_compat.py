@@ -170,6 +170,35 @@ class PinnedSessionCache(redfish_sessions.SessionCache):
                 bmc_redfish.end_session(transport, path, key[1])
 
 
+def redfish_sensors(management: Any, node: Any, system: Any) -> dict[str, Any]:
+    """Return what upstream's `get_sensors_data` tells of a system.
+
+    Upstream's reads the system anew each time, on a connection that it closes
+    after each question.
+
+    :param management: upstream's management interface.
+    :param system: sushy's.
+    """
+    found = {
+        'Extra': {
+            'Manufacturer': system.manufacturer,
+            'Model': system.model,
+            'UUID': system.uuid,
+        },
+        **management._process_chassis_sensors(node, system),
+        'Drive': {},
+    }
+    for drives in (
+        management._process_simple_storage_sensors,
+        management._process_storage_sensors,
+    ):
+        try:
+            return {**found, **drives(node, system)}
+        except sushy.exceptions.MissingAttributeError:
+            continue
+    return found
+
+
 def redfish_log_outs() -> list[Callable[[], None]]:
     """Return what gives back the slots that upstream's interfaces hold.
 

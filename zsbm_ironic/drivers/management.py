@@ -186,11 +186,14 @@ class ZsbmManagement(
     ) -> dict[str, Any]:
         """Return readings grouped by kind, in upstream's shape.
 
-        :raises FailedToGetSensorData: a Redfish BMC fails.
+        :raises IronicException: the BMC fails.
         """
         access.refresh(task)
         if not access.is_ipmi(task.node):
-            return dict(super().get_sensors_data(task))
+            tell = functools.partial(
+                ironic_compat.redfish_sensors, self, task.node
+            )
+            return access.ask(task, lambda bmc: bmc.read('sensors', tell))
         return sensors.as_ipmi(access.ask(task, lambda bmc: bmc.sensors()))
 
     @translated

@@ -3,14 +3,18 @@
 
 import json
 import time
+import types
+from unittest import mock
 
 import fixtures
 import requests
+from ironic.drivers.modules.redfish import management as redfish_management
+from ironic.drivers.modules.redfish import utils as redfish_utils
 from oslotest import base
 
 from zsbm_ironic.bmc import base as bmc_base
 from zsbm_ironic.bmc import credentials, ipmi, pool, redfish, rmcp
-from zsbm_ironic.common import exception
+from zsbm_ironic.common import exception, ironic_compat
 from zsbm_ironic.lab.emulator import event_log
 from zsbm_ironic.lab.emulator import fixtures as emulated
 
@@ -238,6 +242,53 @@ class TestRedfish(base.BaseTestCase):
         names = {reading.name: reading for reading in session.sensors()}
         self.assertEqual(23.0, names['Inlet Temp'].value)
         self.assertEqual('RPM', names['Fan1'].unit)
+
+    def test_the_power_is_one_page_on_a_kept_connection(self):
+        session = self.log_in()
+        session.sensors()
+        asked = []
+        get = session._connector.get
+
+        def watched(path, *args, **kwargs):
+            asked.append(path)
+            return get(path, *args, **kwargs)
+
+        session._connector.get = watched
+        for _ in range(3):
+            self.assertIs(On, session.get_power())
+            # Of the same page.
+            self.assertIs(bmc_base.Health.OK, session.health())
+        self.assertEqual(3 * [session.system_id], asked)
+        session._read_at -= redfish.PAGE_S
+        session.health()
+        self.assertEqual(4, len(asked))
+        session.sensors()
+        self.assertLess(5, len(asked))
+        adapter = session._connector._session.get_adapter('https://')
+        pools = adapter.poolmanager.pools
+        self.assertEqual(
+            [1], [pools[key].num_connections for key in pools.keys()]
+        )
+
+    def test_sensors_of_notifications_are_upstreams(self):
+        session = self.log_in()
+        upstream = redfish_management.RedfishManagement()
+        node = types.SimpleNamespace(uuid='node-1')
+        with mock.patch.object(
+            redfish_utils, 'get_system', lambda node: session._system
+        ):
+            expected = upstream.get_sensors_data(
+                types.SimpleNamespace(node=node)
+            )
+        self.assertEqual(2, len(expected['Fan']))
+        self.assertNotEqual({}, expected['Drive'])
+        found = session.read(
+            'sensors',
+            lambda system: ironic_compat.redfish_sensors(
+                upstream, node, system
+            ),
+        )
+        self.assertEqual(expected, found)
 
     def test_entries_of_the_event_log_are_counted(self):
         session = self.log_in()

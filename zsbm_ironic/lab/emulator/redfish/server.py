@@ -3,11 +3,15 @@
 
 sushy-tools keeps one application per process in a module; each server here
 has a copy of that module of its own, so that a test may run several. Faults
-act on connections: one that is lost is accepted and never answered.
+act on connections: one that is lost is accepted and never answered; and on
+what is asked on one that was kept, which breaks off, or is not answered where
+the BMC is silent.
 """
 
 import dataclasses
+import http
 import importlib.util
+import io
 import logging
 import pathlib
 import socket
@@ -17,7 +21,7 @@ import tempfile
 import threading
 import time
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from werkzeug import serving
@@ -38,6 +42,7 @@ _APPLICATION = 'sushy_tools.emulator.main'
 
 #: A client that connects and says nothing gives its thread back after this.
 _CLIENT_TIMEOUT_S = 60
+_REQUEST_BYTES = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,8 +213,64 @@ def _storage(bus: str, disks: list[chassis_room.DiskInfo]) -> dict[str, Any]:
     }
 
 
-class _Quiet(serving.WSGIRequestHandler):
-    """Logs requests at debug level, through logging."""
+class _Kept(serving.WSGIRequestHandler):
+    """Keeps a connection for the next request, as BMCs do.
+
+    werkzeug's own closes it after each, which makes every question cost a
+    handshake. What is logged goes through logging, at debug level.
+    """
+
+    protocol_version = 'HTTP/1.1'
+    server: 'HttpServer'
+    _has_answered = False
+
+    def run_wsgi(self) -> None:
+        """Answer one request."""
+        if self._has_answered and self.server.is_lost(self.connection):
+            self.close_connection = True
+            return
+        self._has_answered = True
+        self.environ = self.make_environ()
+        # Read before it is answered: what is left of it would be taken for
+        # the next request.
+        length = self.headers.get('Content-Length', '0')
+        if not length.isdecimal() or int(length) > _REQUEST_BYTES:
+            self.send_error(http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            self.close_connection = True
+            return
+        self.environ['wsgi.input'] = io.BytesIO(self.rfile.read(int(length)))
+        told: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def start(
+            status: str, headers: list[tuple[str, str]], _error: Any = None
+        ) -> Any:
+            told.append((status, headers))
+
+        parts = self.server.app(self.environ, start)
+        try:
+            self._send(*told[-1], parts)
+        finally:
+            if hasattr(parts, 'close'):
+                parts.close()
+
+    def _send(
+        self,
+        status: str,
+        headers: list[tuple[str, str]],
+        parts: Iterable[bytes],
+    ) -> None:
+        code, _, reason = status.partition(' ')
+        self.send_response(int(code), reason)
+        for name, value in headers:
+            self.send_header(name, value)
+        sized = any(name.lower() == 'content-length' for name, _ in headers)
+        if not sized and int(code) != http.HTTPStatus.NO_CONTENT:
+            # Its end is that of the answer.
+            self.send_header('Connection', 'close')
+        self.end_headers()
+        if self.command != 'HEAD':
+            for part in parts:
+                self.wfile.write(part)
 
     def log(self, type: str, message: str, *args: Any) -> None:
         LOG.debug('%s %s', self.address_string(), message % args)
@@ -229,10 +290,11 @@ class HttpServer(serving.ThreadedWSGIServer):
         application: Any,
         faults_of: Callable[[socket.socket], faults_room.Faults],
     ) -> None:
-        super().__init__(settings.address, settings.port, application, _Quiet)
+        super().__init__(settings.address, settings.port, application, _Kept)
         self.tls: ssl.SSLContext | None = None
         self._faults_of = faults_of
         self._held: list[tuple[socket.socket, float]] = []
+        self._ending = threading.Event()
         self._thread = threading.Thread(
             target=self.serve_forever,
             kwargs={'poll_interval': 0.1},
@@ -248,6 +310,7 @@ class HttpServer(serving.ThreadedWSGIServer):
 
     def stop(self) -> None:
         """End the acceptor and close what is held."""
+        self._ending.set()
         self.shutdown()
         self._thread.join()
         self.server_close()
@@ -260,6 +323,19 @@ class HttpServer(serving.ThreadedWSGIServer):
             self._held.append((request, time.monotonic()))
             return
         super().process_request(request, client_address)
+
+    def is_lost(self, connection: socket.socket) -> bool:
+        """Decide for a request on a connection that was kept.
+
+        A silent BMC is silent for as long as a client may wait.
+        """
+        faults = self._faults_of(connection)
+        if not faults.loses_packet():
+            time.sleep(faults.delay_s)
+            return False
+        if faults.is_silent:
+            self._ending.wait(_CLIENT_TIMEOUT_S)
+        return True
 
     def service_actions(self) -> None:
         """Let go of connections that were held for long enough."""
