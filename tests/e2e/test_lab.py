@@ -26,6 +26,7 @@ POINTS = (
     ('zsbm-netboot', 0.1),
     ('ironic', 1.0),
 )
+BECOMES_S = 180
 PROCESSES = {'bmc-metal-uefi', 'bmc-metal-bios', 'zsbm-netboot', 'ironic'}
 
 
@@ -61,6 +62,60 @@ class LabTest(testtools.TestCase):
         self.zsbm_lab('down')
         self.zsbm_lab('down')
         self.assertFalse(pathlib.Path(STATE).exists())
+
+    def test_a_fleet_is_enrolled_breaks_and_is_mended(self):
+        self.zsbm_lab('up')
+        self.zsbm_lab('fleet', '--ipmi', '14', '--redfish', '6')
+        # What is there stays, and there are more.
+        self.zsbm_lab('fleet', '--ipmi', '28', '--redfish', '12')
+        nodes = self.nodes()
+        self.assertEqual(40, len(nodes))
+        for node in nodes.values():
+            self.assertEqual('manageable', node['Provisioning State'])
+            self.assertEqual('power on', node['Power State'])
+        broken = min(nodes)
+        self.zsbm_lab('fault', 'bmc-off', broken)
+        for name, verb in ((broken, 'power off'), (max(nodes), 'power on')):
+            done = self.baremetal('node', *verb.split(), name, check=False)
+            self.assertEqual(0, done.returncode, done.stderr)
+        self.becomes(lambda: broken in self.failed())
+        self.assertEqual([broken], self.failed())
+        done = self.zsbm_lab('fault', 'bmc-off', 'fleet-9999', check=False)
+        self.assertIn('no server fleet-9999', done.stderr)
+        self.zsbm_lab('fault', 'clear')
+        self.baremetal('node', 'power', 'off', broken)
+        self.becomes(
+            lambda: self.nodes()[broken]['Power State'] == 'power off'
+        )
+        namespaces = base.namespaces()
+        self.zsbm_lab('down', '--wipe')
+        self.assertEqual([], base.left_of(STATE, namespaces))
+
+    def baremetal(self, *words, check=True):
+        return self.zsbm_lab(
+            *('exec', '--', 'openstack', 'baremetal', *words), check=check
+        )
+
+    def nodes(self):
+        rows = json.loads(self.baremetal('node', 'list', '-f', 'json').stdout)
+        return {row['Name']: row for row in rows}
+
+    def failed(self):
+        """Return the names of nodes that have an error."""
+        rows = json.loads(
+            self.baremetal(
+                *('node', 'list', '-f', 'json'),
+                *('--fields', 'name', 'last_error'),
+            ).stdout
+        )
+        return [row['Name'] for row in rows if row['Last Error']]
+
+    def becomes(self, question):
+        """Wait until it is so."""
+        deadline = time.monotonic() + BECOMES_S
+        while not question():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(1)
 
     def test_up_interrupted(self):
         self.stop_up_everywhere(signal.SIGINT, 130)

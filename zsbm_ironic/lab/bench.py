@@ -24,6 +24,9 @@ from zsbm_ironic.machine import accelerator, newer_qemu
 TIMEOUT_S = 60
 KVM = pathlib.Path('/dev/kvm')
 OWN = (layout.EMULATOR_UID, layout.SHARED_GID)
+# BMCs without machines are one process.
+FLEET_PROCESS = 'bmc-fleet'
+FLEET_SOCKET = 'control.sock'
 
 
 def emulator_name(machine: machines.Declaration) -> str:
@@ -88,6 +91,11 @@ def client(
     """Return the client of the emulator's control socket."""
     path = folders.machines / machine.name / 'emulator.json'
     return clients.Client(config.load(path).control_path)
+
+
+def fleet_client(folders: layout.Layout) -> clients.Client:
+    """Return the client of BMCs without machines: of one, some, or all."""
+    return clients.Client(folders.fleet / FLEET_SOCKET)
 
 
 def switch_off(machine: machines.Declaration, folders: layout.Layout) -> None:

@@ -20,6 +20,7 @@ from zsbm_ironic.lab import exception as lab_exception
 from zsbm_ironic.lab.emulator import client as clients
 
 ROGUE = 'rogue-dhcp'
+FLEET = 'fleet'
 ROGUE_NAMESPACE = f'{layout.NAMESPACE}-rogue'
 ROGUE_ADDRESS = '198.51.100.250'
 
@@ -39,6 +40,8 @@ _AT_LAB: dict[str, Callable[[lifecycle.Lab], None]] = {
     'netboot-kill': lambda lab: lab.supervisor.kill('zsbm-netboot'),
     'conductor-kill': lambda lab: lab.supervisor.kill('ironic'),
 }
+# A part of the same of a BMC without a machine; bmc-drop too.
+_AT_BMC = ('bmc-off', 'bmc-password', 'bmc-slow', 'bmc-restart')
 DROP = 'bmc-drop'
 KINDS = (*_AT_MACHINE, *_AT_LAB, DROP, 'clear')
 
@@ -49,7 +52,8 @@ def inject(
     """Switch one fault on, or all of them off.
 
     :param kind: one of KINDS.
-    :param machine: which machine; none for a fault of the network.
+    :param machine: which machine, or which server of `zsbm-lab fleet`, FLEET
+        for all of them; none for a fault of the network.
     :param value: per cent (bmc-drop) or seconds (bmc-slow, bmc-restart).
     :raises LabSettingInvalid: machine or value is missing or wrong.
     """
@@ -61,16 +65,41 @@ def inject(
         return
     if machine is None:
         raise _wrong(f'fault {kind} wants the name of a machine')
-    declared = demo.find(lab.declared(), machine)
     try:
         number = float(value or 0)
     except ValueError as exc:
         raise _wrong(f'{value!r} is no number') from exc
+    if machine == FLEET or machine.startswith(f'{FLEET}-'):
+        _inject_in_fleet(lab, kind, machine, number)
+        return
+    declared = demo.find(lab.declared(), machine)
     if kind == DROP:
         # In the kernel, so that TCP loses packets and not connections.
         network.lose_packets(declared.bmc_address, int(number))
         return
     _AT_MACHINE[kind](bench.client(declared, lab.folders), number)
+
+
+def _inject_in_fleet(
+    lab: lifecycle.Lab, kind: str, name: str, number: float
+) -> None:
+    bmcs = bench.fleet_client(lab.folders)
+    known = bmcs.status()['members'] if has_fleet(lab) else {}
+    if not known or name not in (FLEET, *known):
+        raise _wrong(f'no server {name} (zsbm-lab fleet has {len(known)})')
+    if name != FLEET:
+        bmcs = bmcs.of(name)
+    if kind == DROP:
+        bmcs.faults(drop_percent=int(number))
+    elif kind in _AT_BMC:
+        _AT_MACHINE[kind](bmcs, number)
+    else:
+        raise _wrong(f'{kind} is for a machine; {name} is a BMC alone')
+
+
+def has_fleet(lab: lifecycle.Lab) -> bool:
+    """Say whether there are servers of `zsbm-lab fleet`."""
+    return lab.supervisor.pid(bench.FLEET_PROCESS) is not None
 
 
 def clear(lab: lifecycle.Lab) -> None:
@@ -79,6 +108,8 @@ def clear(lab: lifecycle.Lab) -> None:
     network.delete_branch(ROGUE_NAMESPACE)
     full_disk.release(lab.folders.state)
     network.lose_none()
+    if has_fleet(lab):
+        bench.fleet_client(lab.folders).clear()
     for machine in lab.declared():
         bmc = bench.client(machine, lab.folders)
         bmc.clear()

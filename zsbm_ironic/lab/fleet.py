@@ -9,7 +9,6 @@ the lab as a whole; what is enrolled already stays.
 import dataclasses
 import json
 import os
-import pathlib
 import secrets
 import time
 from collections.abc import Iterator, Mapping
@@ -24,7 +23,6 @@ from zsbm_ironic.lab import exception as lab_exception
 from zsbm_ironic.lab.emulator import client as clients
 from zsbm_ironic.lab.emulator import fleet
 
-NAME = 'bmc-fleet'
 # RFC 2544: for benchmarks, never routed.
 NETWORK = '198.19.0.0/16'
 RESOURCE_CLASS = 'fleet'
@@ -56,18 +54,9 @@ def up(lab: lifecycle.Lab, *, ipmi: int, redfish: int) -> None:
         network.call(lambda: _manage(cloud.baremetal, members))
 
 
-def client(lab: lifecycle.Lab) -> clients.Client:
-    """Return the client of the fleet: faults of one, of some, of all."""
-    return clients.Client(_root(lab) / 'control.sock')
-
-
-def _root(lab: lifecycle.Lab) -> pathlib.Path:
-    return lab.folders.state / 'fleet'
-
-
 def _serve(lab: lifecycle.Lab, ipmi: int, redfish: int) -> clients.Client:
     """Start the process, or another where it has other BMCs."""
-    root = _root(lab)
+    root = lab.folders.fleet
     ironic.folder(root, bench.OWN, 0o750)
     path = root / 'plan.json'
     known = json.loads(path.read_text()) if path.exists() else {}
@@ -80,18 +69,18 @@ def _serve(lab: lifecycle.Lab, ipmi: int, redfish: int) -> clients.Client:
     )
     wanted = dataclasses.asdict(plan)
     if wanted != known:
-        lab.supervisor.stop(NAME)
+        lab.supervisor.stop(bench.FLEET_PROCESS)
         whole_file.write(path, json.dumps(wanted), mode=0o600)
         os.chown(path, *bench.OWN)
     network.ip('route', 'replace', 'local', NETWORK, 'dev', 'lo')
-    found = client(lab)
+    found = bench.fleet_client(lab.folders)
     lab.supervisor.start(
         daemon.Daemon(
-            NAME,
+            bench.FLEET_PROCESS,
             (
                 ironic.executable('python'),
                 *('-m', fleet.__name__, str(path)),
-                str(root / 'control.sock'),
+                str(root / bench.FLEET_SOCKET),
             ),
             daemon.Identity(*bench.OWN, capabilities=('net_bind_service',)),
             ironic.environment(root),

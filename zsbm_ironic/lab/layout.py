@@ -88,6 +88,11 @@ class Layout:
         return self.state / 'log'
 
     @property
+    def fleet(self) -> pathlib.Path:
+        """What BMCs without machines keep, and where they are told."""
+        return self.state / 'fleet'
+
+    @property
     def machines(self) -> pathlib.Path:
         return self.state / 'machines'
 
