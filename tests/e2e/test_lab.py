@@ -27,6 +27,7 @@ POINTS = (
     ('ironic', 1.0),
 )
 BECOMES_S = 180
+FIELDS = ('name', 'power_state', 'provision_state', 'last_error')
 PROCESSES = {'bmc-metal-uefi', 'bmc-metal-bios', 'zsbm-netboot', 'ironic'}
 
 
@@ -71,8 +72,8 @@ class LabTest(testtools.TestCase):
         nodes = self.nodes()
         self.assertEqual(40, len(nodes))
         for node in nodes.values():
-            self.assertEqual('manageable', node['Provisioning State'])
-            self.assertEqual('power on', node['Power State'])
+            self.assertEqual('manageable', node['provision_state'])
+            self.assertEqual('power on', node['power_state'])
         broken = min(nodes)
         self.zsbm_lab('fault', 'bmc-off', broken)
         for name, verb in ((broken, 'power off'), (max(nodes), 'power on')):
@@ -85,7 +86,7 @@ class LabTest(testtools.TestCase):
         self.zsbm_lab('fault', 'clear')
         self.baremetal('node', 'power', 'off', broken)
         self.becomes(
-            lambda: self.nodes()[broken]['Power State'] == 'power off'
+            lambda: self.nodes()[broken]['power_state'] == 'power off'
         )
         namespaces = base.namespaces()
         self.zsbm_lab('down', '--wipe')
@@ -97,18 +98,18 @@ class LabTest(testtools.TestCase):
         )
 
     def nodes(self):
-        rows = json.loads(self.baremetal('node', 'list', '-f', 'json').stdout)
-        return {row['Name']: row for row in rows}
+        """Return FIELDS of each node by the first of them, its name."""
+        told = self.baremetal(
+            'node', 'list', '-f', 'json', '--fields', *FIELDS
+        )
+        rows = [list(row.values()) for row in json.loads(told.stdout)]
+        return {row[0]: dict(zip(FIELDS, row, strict=True)) for row in rows}
 
     def failed(self):
         """Return the names of nodes that have an error."""
-        rows = json.loads(
-            self.baremetal(
-                *('node', 'list', '-f', 'json'),
-                *('--fields', 'name', 'last_error'),
-            ).stdout
-        )
-        return [row['Name'] for row in rows if row['Last Error']]
+        return [
+            name for name, one in self.nodes().items() if one['last_error']
+        ]
 
     def becomes(self, question):
         """Wait until it is so."""

@@ -2,8 +2,9 @@
 """Racks full of servers that are BMCs alone, enrolled in the lab's Ironic.
 
 For what one server cannot show: a conductor with a thousand of them. Called
-by `zsbm-lab fleet`. All BMCs are one process, in a network that is local to
-the lab as a whole; what is enrolled already stays.
+by `zsbm-lab fleet`. All BMCs are one process, which has a whole network to
+itself behind a leg on the lab's wire: the BMCs of machines have the same
+ports. What is enrolled already stays.
 """
 
 import dataclasses
@@ -25,6 +26,8 @@ from zsbm_ironic.lab.emulator import fleet
 
 # RFC 2544: for benchmarks, never routed.
 NETWORK = '198.19.0.0/16'
+NAMESPACE = f'{layout.NAMESPACE}-fleet'
+GATEWAY = '198.51.100.249'
 RESOURCE_CLASS = 'fleet'
 READY_S = 120
 # That a conductor verifies at a time: it has a hundred workers for all work.
@@ -72,7 +75,12 @@ def _serve(lab: lifecycle.Lab, ipmi: int, redfish: int) -> clients.Client:
         lab.supervisor.stop(bench.FLEET_PROCESS)
         whole_file.write(path, json.dumps(wanted), mode=0o600)
         os.chown(path, *bench.OWN)
-    network.ip('route', 'replace', 'local', NETWORK, 'dev', 'lo')
+    network.create_branch(NAMESPACE, f'{GATEWAY}/24')
+    network.ip(
+        *('route', 'replace', 'local', NETWORK, 'dev', 'lo'),
+        namespace=NAMESPACE,
+    )
+    network.ip('route', 'replace', NETWORK, 'via', GATEWAY)
     found = bench.fleet_client(lab.folders)
     lab.supervisor.start(
         daemon.Daemon(
@@ -84,6 +92,7 @@ def _serve(lab: lifecycle.Lab, ipmi: int, redfish: int) -> clients.Client:
             ),
             daemon.Identity(*bench.OWN, capabilities=('net_bind_service',)),
             ironic.environment(root),
+            namespace=NAMESPACE,
             ready=lambda: _answers(found),
             ready_s=READY_S,
         )
