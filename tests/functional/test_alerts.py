@@ -196,9 +196,10 @@ class TestSlow(alert_case.AlertCase):
     )
 
     def test_slow_rounds_and_old_readings(self):
+        slow = ('slow-1', 'slow-2', 'slow-3')
         bmcs = {
             name: self.useFixture(emulated.EmulatedIpmi('on', name=name))
-            for name in ('slow-1', 'slow-2', 'other')
+            for name in (*slow, 'other')
         }
         nodes = {name: self.managed(name, bmc) for name, bmc in bmcs.items()}
         # Each is read, and then old again, while the round goes on.
@@ -208,7 +209,7 @@ class TestSlow(alert_case.AlertCase):
             {(name, None): 1.0 for name in bmcs},
         )
         self.assertEqual([], self.mails())
-        for name in ('slow-1', 'slow-2'):
+        for name in slow:
             # Some 14 s for all that is asked.
             bmcs[name].faults.delay_s = 1.5
 
