@@ -232,6 +232,8 @@ class Nginx(fixtures.Fixture):
 
     def _setUp(self):
         folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        # Its workers, who are nobody, keep large bodies in it.
+        folder.chmod(0o711)
         bmcs.make_certificate(
             folder,
             'push',
