@@ -11,7 +11,6 @@ import contextlib
 import gzip
 import http.server
 import io
-import ipaddress
 import json
 import os
 import pathlib
@@ -26,15 +25,12 @@ import fixtures
 import pycdlib
 import requests
 import yaml
-from cryptography import x509
 
 from tests import bmcs
 from tests.functional import alert_case, test_deploy, watch
 from tests.functional.alert_case import RACKS, SHOP
-from zsbm_ironic.common import process
 from zsbm_ironic.lab.emulator import fixtures as emulated
 
-DOCS = watch.TOP / 'doc' / 'source' / 'admin'
 # What is well, by the name of a figure and its labels.
 WELL = {
     'node_load1': 0.2,
@@ -182,7 +178,7 @@ class System(fixtures.Fixture):
 
 def documented_jobs(listen):
     """Return scrape_configs of the documentation, for a test."""
-    jobs = yaml.safe_load((DOCS / 'prometheus.yml').read_text())[
+    jobs = yaml.safe_load((watch.DOCS / 'prometheus.yml').read_text())[
         'scrape_configs'
     ]
     text = json.dumps(jobs).replace('127.0.0.1:9609', listen)
@@ -333,51 +329,6 @@ class TestScraped(alert_case.AlertCase):
         self.until(lambda: self.up()['fine'], 0.0)
 
 
-class Nginx(fixtures.Fixture):
-    """nginx with TLS by the configuration of our documentation."""
-
-    def __init__(self, port, upstream):
-        super().__init__()
-        self.port, self._upstream = port, upstream
-
-    def _setUp(self):
-        folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
-        bmcs.make_certificate(
-            folder,
-            'push',
-            san=x509.IPAddress(ipaddress.ip_address(bmcs.ADDRESS)),
-        )
-        self.certificate = folder / 'cert.pem'
-        site = (DOCS / 'push-nginx.conf').read_text()
-        for old, new in (
-            ('listen 9610', f'listen {bmcs.ADDRESS}:{self.port}'),
-            ('127.0.0.1:9611', self._upstream),
-            ('/etc/zsbm-ironic/push.pem', str(self.certificate)),
-            ('/etc/zsbm-ironic/push.key', str(folder / 'key.pem')),
-        ):
-            self.assertIn(old, site)
-            site = site.replace(old, new)
-        temporary = ''.join(
-            f'{name}_temp_path {folder}/{name};\n'
-            for name in ('client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi')
-        )
-        (folder / 'nginx.conf').write_text(
-            f'daemon off;\npid {folder}/pid;\nerror_log stderr;\n'
-            'events {}\nhttp {\naccess_log off;\n'
-            f'{temporary}{site}\n}}\n'
-        )
-        self.child = process.start(
-            ['nginx', '-c', folder / 'nginx.conf', '-p', folder],
-            log=folder / 'log',
-        )
-        self.addCleanup(self.child.wait, 20)
-        self.addCleanup(self.child.terminate)
-
-    def assertIn(self, part, whole):
-        if part not in whole:
-            raise AssertionError(f'no {part} in push-nginx.conf')
-
-
 @unittest.skipUnless(shutil.which('prometheus'), 'package prometheus')
 class TestPush(test_deploy.DeployCase):
     """From a deploy with one switch to figures in Prometheus."""
@@ -387,7 +338,7 @@ class TestPush(test_deploy.DeployCase):
         cls.listen, cls.push_listen, cls.exporter = (
             f'{bmcs.ADDRESS}:{bmcs.free_port()}' for _ in range(3)
         )
-        cls.nginx = Nginx(bmcs.free_port(), cls.push_listen)
+        cls.nginx = watch.Nginx(bmcs.free_port(), cls.push_listen)
         cls.nginx.setUp()
         cls.addClassCleanup(cls.nginx.cleanUp)
         cls.options = {

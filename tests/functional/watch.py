@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real Prometheus and a real Alertmanager on loopback, with what we ship.
+"""A real Prometheus, Alertmanager and nginx on loopback, with what we ship.
 
-Needs Debian's packages prometheus and prometheus-alertmanager; the daemons
-that these bring are not used: a test starts ones of its own. What we ship
-waits for minutes before somebody is called; a test waits as many seconds.
+Needs Debian's packages prometheus, prometheus-alertmanager and nginx-light;
+the daemons that these bring are not used: a test starts ones of its own. What
+we ship waits for minutes before somebody is called; a test waits as many
+seconds.
 """
 
 import contextlib
+import ipaddress
 import json
 import os
 import pathlib
@@ -17,6 +19,7 @@ import time
 import fixtures
 import requests
 import yaml
+from cryptography import x509
 
 from tests import bmcs
 from zsbm_ironic.common import process
@@ -24,9 +27,15 @@ from zsbm_ironic.monitoring import routing
 
 TOP = pathlib.Path(__file__).parents[2]
 SHIPPED = TOP / 'etc' / 'prometheus'
+DOCS = TOP / 'doc' / 'source' / 'admin'
 STARTING_S = 60
 # What is minutes in what we ship is seconds here.
 FASTER = 60
+PACE = {
+    'scrape_interval': '2s',
+    'scrape_timeout': '2s',
+    'evaluation_interval': '1s',
+}
 # Panels that have nothing to show where nothing is amiss.
 OF_FAULTS = (
     'zsbm-fleet: What is not nominal',
@@ -105,18 +114,19 @@ class _Daemon(fixtures.Fixture):
 
 
 class Prometheus(_Daemon):
-    """A Prometheus that scrapes some jobs each 2 s, by our rules.
+    """A Prometheus that scrapes some jobs, by our rules.
 
     :param jobs: as scrape_configs has them.
     :param alertmanager: None: nobody is told.
     :param changes: arguments of `rules`; None: rules as shipped.
+    :param pace: how often it looks, as `global` has it.
     """
 
     program = 'prometheus'
 
-    def __init__(self, jobs, alertmanager=None, changes=None):
+    def __init__(self, jobs, alertmanager=None, changes=None, pace=PACE):
         super().__init__()
-        self._jobs, self._changes = jobs, changes
+        self._jobs, self._changes, self._pace = jobs, changes, pace
         self._alertmanager = alertmanager
 
     def _setUp(self):
@@ -127,11 +137,7 @@ class Prometheus(_Daemon):
             place.mkdir()
             rules(place, **self._changes)
         told = {
-            'global': {
-                'scrape_interval': '2s',
-                'scrape_timeout': '2s',
-                'evaluation_interval': '1s',
-            },
+            'global': self._pace,
             'rule_files': [f'{place}/*.yml'],
             'scrape_configs': self._jobs,
         }
@@ -215,6 +221,53 @@ class Alertmanager(_Daemon):
             f'--web.listen-address={self.address}',
             '--cluster.listen-address=',
         ]
+
+
+class Nginx(fixtures.Fixture):
+    """nginx with TLS by the configuration of our documentation."""
+
+    def __init__(self, port, upstream, address=bmcs.ADDRESS):
+        super().__init__()
+        self.port, self._upstream, self._address = port, upstream, address
+
+    def _setUp(self):
+        folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        # Its workers, who are nobody, keep large bodies in it.
+        folder.chmod(0o711)
+        bmcs.make_certificate(
+            folder,
+            'push',
+            san=x509.IPAddress(ipaddress.ip_address(self._address)),
+        )
+        self.certificate = folder / 'cert.pem'
+        site = (DOCS / 'push-nginx.conf').read_text()
+        for old, new in (
+            ('listen 9610', f'listen {self._address}:{self.port}'),
+            ('127.0.0.1:9611', self._upstream),
+            ('/etc/zsbm-ironic/push.pem', str(self.certificate)),
+            ('/etc/zsbm-ironic/push.key', str(folder / 'key.pem')),
+        ):
+            self.assertIn(old, site)
+            site = site.replace(old, new)
+        temporary = ''.join(
+            f'{name}_temp_path {folder}/{name};\n'
+            for name in ('client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi')
+        )
+        (folder / 'nginx.conf').write_text(
+            f'daemon off;\npid {folder}/pid;\nerror_log stderr;\n'
+            'events {}\nhttp {\naccess_log off;\n'
+            f'{temporary}{site}\n}}\n'
+        )
+        self.child = process.start(
+            ['nginx', '-c', folder / 'nginx.conf', '-p', folder],
+            log=folder / 'log',
+        )
+        self.addCleanup(self.child.wait, 20)
+        self.addCleanup(self.child.terminate)
+
+    def assertIn(self, part, whole):
+        if part not in whole:
+            raise AssertionError(f'no {part} in push-nginx.conf')
 
 
 def panels():

@@ -102,6 +102,12 @@ def _parser() -> argparse.ArgumentParser:
         'without Neutron',
     )
     up.add_argument(
+        '--monitoring',
+        action='store_true',
+        help='conductors read the BMCs and serve figures to a Prometheus in '
+        'the network of the lab',
+    )
+    up.add_argument(
         '--bridge',
         metavar='NAME',
         default='',
@@ -232,6 +238,7 @@ def _up(arguments: argparse.Namespace, lab: lifecycle.Lab) -> int:
             overlay=arguments.overlay,
             neutron_dhcp=arguments.neutron_dhcp,
             switch=arguments.switch,
+            monitoring=arguments.monitoring,
             bridge=arguments.bridge,
             bridge_address=arguments.bridge_address,
             bmc_network=arguments.bmc_network

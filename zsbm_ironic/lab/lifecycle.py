@@ -26,6 +26,7 @@ from zsbm_ironic.lab import (
     ironic,
     layout,
     machines,
+    monitoring,
     netboot,
     network,
     relay,
@@ -62,6 +63,7 @@ class Plan:
     :ivar raw_images: the conductor unpacks an image, as Ironic does by
         default; else the ramdisk does, and a tenth of the bytes go through
         the emulated NIC of a machine.
+    :ivar monitoring: conductors read the BMCs and serve figures.
     :raises LabSettingInvalid: there is no such lab.
     """
 
@@ -77,6 +79,7 @@ class Plan:
     bridge_address: str = ''
     bmc_network: str = layout.BMC_NETWORK
     raw_images: bool = True
+    monitoring: bool = False
 
     @property
     def has_switch(self) -> bool:
@@ -121,6 +124,10 @@ class Plan:
         if self.stack == 'stock' and self.conductors > 1:
             raise lab_exception.LabSettingInvalid(
                 where='--stack stock', what='it has one conductor'
+            )
+        if self.monitoring and (self.stack == 'stock' or self.bridge):
+            raise lab_exception.LabSettingInvalid(
+                where='--monitoring', what='it needs conductors of stack zsbm'
             )
 
 
@@ -287,6 +294,8 @@ class Lab:
             options = ironic.merge(
                 options, netboot.settings(conductor, built.loaders)
             )
+        if plan.monitoring:
+            options = ironic.merge(options, monitoring.settings(conductor))
         taps = [
             nic.tap
             for machine in self.declared()
@@ -340,6 +349,8 @@ class Lab:
                 netboot.settings(conductor, built.loaders),
                 cluster.settings(conductor, self.folders.state, group),
             )
+            if plan.monitoring:
+                options = ironic.merge(options, monitoring.settings(conductor))
             with self.report.step(f'{conductor.name}: configuration'):
                 ironic.prepare(conductor, options)
         with self.report.step('database'):

@@ -37,8 +37,26 @@ exporter_unit() {
     return 1
 }
 
+# $1: unit, $2: program.
+tell_where_to_listen() {
+    address=":$zsbm_port"
+    if [ -n "$zsbm_push_url" ]; then
+        address="127.0.0.1:$zsbm_port"
+    fi
+    mkdir -p "$units/$1.service.d"
+    cat > "$units/$1.service.d/zsbm.conf" << END
+[Service]
+ExecStart=
+ExecStart=$2 --web.listen-address=$address \$ARGS
+END
+    chmod -R go+rX "$units/$1.service.d"
+}
+
 install_packages() {
     if command -v apt-get > /dev/null; then
+        # Debian starts what it installs at once, on all addresses.
+        tell_where_to_listen prometheus-node-exporter \
+            /usr/bin/prometheus-node-exporter
         export DEBIAN_FRONTEND=noninteractive
         apt-get -q update || say 'apt-get update failed: trying without'
         apt-get -qy -o DPkg::Lock::Timeout=300 install \
@@ -59,20 +77,11 @@ install_packages() {
 }
 
 have_exporter() {
-    exporter_binary > /dev/null || install_packages
+    # Packages leave files that others than root read.
+    exporter_binary > /dev/null || (umask 022 && install_packages)
     binary=$(exporter_binary)
     unit=$(exporter_unit)
-    address=":$zsbm_port"
-    if [ -n "$zsbm_push_url" ]; then
-        address="127.0.0.1:$zsbm_port"
-    fi
-    mkdir -p "$units/$unit.service.d"
-    cat > "$units/$unit.service.d/zsbm.conf" << END
-[Service]
-ExecStart=
-ExecStart=$binary --web.listen-address=$address \$ARGS
-END
-    chmod -R go+rX "$units/$unit.service.d"
+    tell_where_to_listen "$unit" "$binary"
 }
 
 have_push() {

@@ -34,6 +34,16 @@ class PlanTest(testtools.TestCase):
         )
         self.assertIn('one conductor', str(error))
 
+    def test_monitoring_needs_our_conductors(self):
+        for more in ({'stack': 'stock'}, {'bridge': 'br-rack'}):
+            error = self.assertRaises(
+                lab_exception.LabSettingInvalid,
+                lifecycle.Plan,
+                monitoring=True,
+                **more,
+            )
+            self.assertIn('--monitoring', str(error))
+
 
 class KeptTest(testtools.TestCase):
     def setUp(self):

@@ -32,6 +32,11 @@ class TestTable(base.BaseTestCase):
         for specimen in specimens.SPECIMENS:
             self.assertIs(specimen, specimens.by_name(specimen.name))
 
+    def test_one_is_not_of_the_table(self):
+        one = specimens.CLOUD_INIT
+        self.assertIs(one, specimens.by_name(one.name))
+        self.assertNotIn(one, specimens.SPECIMENS)
+
     def test_every_choice_is_in_it(self):
         rows = specimens.SPECIMENS
         for choices, seen in (

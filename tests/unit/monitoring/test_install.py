@@ -85,6 +85,9 @@ class ScriptTest(testtools.TestCase):
             'apt-get',
             'echo "$@" >> "$zsbm_root/apt-get"\n'
             'case "$*" in *install*)\n'
+            'umask > "$zsbm_root/umask"\n'
+            'cat "$zsbm_root"/etc/systemd/system/*.d/zsbm.conf '
+            '> "$zsbm_root/started-by"\n'
             'made="$zsbm_root/bin/prometheus-node-exporter"\n'
             'echo "#!/bin/sh" > "$made"; chmod +x "$made";;\nesac\n',
         )
@@ -123,6 +126,16 @@ class ScriptTest(testtools.TestCase):
             'enable prometheus-node-exporter.service', self.read('systemctl')
         )
         self.assertFalse((self.root / 'etc/zsbm-push').exists())
+
+    def test_packages_are_installed_as_a_person_does(self):
+        """What is started while they are listens on loopback already."""
+        self.run_script(install.script(9100, install.Push(URL, TOKEN)))
+        self.assertIn(
+            'ExecStart=/usr/bin/prometheus-node-exporter '
+            '--web.listen-address=127.0.0.1:9100 $ARGS\n',
+            self.read('started-by'),
+        )
+        self.assertEqual('0022\n', self.read('umask'))
 
     def test_pushes(self):
         self.run_script(install.script(9100, install.Push(URL, TOKEN, CA)))
