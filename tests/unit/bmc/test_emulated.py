@@ -15,7 +15,7 @@ from oslotest import base
 from zsbm_ironic.bmc import base as bmc_base
 from zsbm_ironic.bmc import credentials, ipmi, pool, redfish, rmcp
 from zsbm_ironic.common import exception, ironic_compat
-from zsbm_ironic.lab.emulator import event_log
+from zsbm_ironic.lab.emulator import event_log, sensors
 from zsbm_ironic.lab.emulator import fixtures as emulated
 
 On = bmc_base.PowerState.ON
@@ -98,6 +98,16 @@ class TestIpmi(base.BaseTestCase):
         self.assertIs(bmc_base.Health.WARNING, session.health())
         bmc.set_reading('Inlet Temp', 45)
         self.assertIs(bmc_base.Health.CRITICAL, session.health())
+
+    def test_parts_that_fail(self):
+        bmc = self.emulate('on', parts=sensors.PARTS)
+        for part in sensors.PARTS:
+            bmc.set_reading(part.name, part.failed)
+        found = {one.name: one for one in self.log_in(bmc).sensors()}
+        for part in sensors.PARTS:
+            self.assertIs(
+                bmc_base.Health.CRITICAL, found[part.name].health, part
+            )
 
     def test_entries_of_the_event_log_are_counted(self):
         bmc = self.emulate('on')

@@ -6,7 +6,6 @@ import subprocess
 import time
 
 from oslotest import base
-from pyghmi import constants as const
 from pyghmi.ipmi import command as pyghmi_command
 
 from zsbm_ironic.lab.emulator import fixtures as emulated
@@ -181,11 +180,6 @@ class TestIpmitool(IpmiTestCase):
         self.assertRegex(done.stdout, r'PSU1 Status .*Failure detected')
         self.assertRegex(done.stdout, r'DIMM A1 .*Uncorrectable ECC')
         self.assertRegex(done.stdout, r'Drive 0 .*Drive Fault')
-        found = {one.name: one for one in self.log_in(bmc).get_sensor_data()}
-        for part in sensors.PARTS:
-            self.assertLessEqual(
-                const.Health.Critical, found[part.name].health, part
-            )
 
     def test_event_log(self):
         bmc = self.useFixture(emulated.EmulatedIpmi())
