@@ -19,7 +19,7 @@ from pyghmi import exceptions as pyghmi_exc
 from pyghmi.ipmi import command as pyghmi_command
 from pyghmi.ipmi.oem import generic
 
-from zsbm_ironic.bmc import base, quirks, rmcp
+from zsbm_ironic.bmc import base, descriptions, quirks, rmcp
 from zsbm_ironic.bmc import credentials as bmc_credentials
 from zsbm_ironic.common import exception
 
@@ -103,7 +103,7 @@ class _Inventory(pyghmi_command.Command):
         self.onlogon = None
         self.bmc = session.bmc
         self._sdrcachedir = None
-        self._sdr = None
+        self._sdr: descriptions.Descriptions | None = None
         self._oem = generic.OEMHandler(None, None)
         self._oemknown = True
         self._netchannel = None
@@ -111,6 +111,12 @@ class _Inventory(pyghmi_command.Command):
         self.certverify = None
         self.kwargs: dict[str, Any] = {}
         self.ipmi_session = session
+
+    def init_sdr(self) -> descriptions.Descriptions:
+        """Return which sensors there are, read once."""
+        if self._sdr is None:
+            self._sdr = descriptions.Descriptions(self)
+        return self._sdr
 
 
 class IpmiBmc:

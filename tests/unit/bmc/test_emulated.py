@@ -11,6 +11,7 @@ import requests
 from ironic.drivers.modules.redfish import management as redfish_management
 from ironic.drivers.modules.redfish import utils as redfish_utils
 from oslotest import base
+from pyghmi.ipmi import sdr
 
 from zsbm_ironic.bmc import base as bmc_base
 from zsbm_ironic.bmc import credentials, ipmi, pool, redfish, rmcp
@@ -100,14 +101,26 @@ class TestIpmi(base.BaseTestCase):
         self.assertIs(bmc_base.Health.CRITICAL, session.health())
 
     def test_parts_that_fail(self):
+        before = dict(sdr.shared_sdrs)
+        # Of the same model and firmware, with fewer parts.
+        neighbours = [self.log_in(self.emulate('on')) for _ in range(2)]
+        names = [
+            {one.name for one in neighbour.sensors()}
+            for neighbour in neighbours
+        ]
+        self.assertEqual(names[0], names[1])
         bmc = self.emulate('on', parts=sensors.PARTS)
         for part in sensors.PARTS:
             bmc.set_reading(part.name, part.failed)
         found = {one.name: one for one in self.log_in(bmc).sensors()}
+        self.assertNotIn(sensors.PARTS[0].name, names[0])
         for part in sensors.PARTS:
             self.assertIs(
                 bmc_base.Health.CRITICAL, found[part.name].health, part
             )
+        kept = [one._inventory.init_sdr().sensors for one in neighbours]
+        self.assertIs(kept[0], kept[1])
+        self.assertEqual(before, sdr.shared_sdrs)
 
     def test_entries_of_the_event_log_are_counted(self):
         bmc = self.emulate('on')
