@@ -90,6 +90,7 @@ class Fleet:
         gate = self._members[address].gate
         if gate:
             gate.forget()
+        self._http.hang_up(address)
 
     def stop(self) -> None:
         """Stop serving and close the socket."""

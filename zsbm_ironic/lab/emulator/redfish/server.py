@@ -8,6 +8,7 @@ what is asked on one that was kept, which breaks off, or is not answered where
 the BMC is silent.
 """
 
+import contextlib
 import dataclasses
 import http
 import importlib.util
@@ -117,13 +118,15 @@ class Server:
         return certificate.fingerprint(self.certificate)
 
     def change_certificate(self) -> None:
-        """Serve a new key and certificate from now on."""
+        """Serve a new key and certificate from now on, to everybody."""
         self._create_certificate()
         self._load_certificate()
+        self._http.hang_up()
 
     def restart(self) -> None:
         """Forget all sessions; faults see to the silence."""
         self.gate.forget()
+        self._http.hang_up()
 
     def stop(self) -> None:
         """Stop serving and close the socket."""
@@ -295,6 +298,7 @@ class HttpServer(serving.ThreadedWSGIServer):
         self._faults_of = faults_of
         self._held: list[tuple[socket.socket, float]] = []
         self._ending = threading.Event()
+        self._kept: set[socket.socket] = set()
         self._thread = threading.Thread(
             target=self.serve_forever,
             kwargs={'poll_interval': 0.1},
@@ -324,6 +328,17 @@ class HttpServer(serving.ThreadedWSGIServer):
             return
         super().process_request(request, client_address)
 
+    def hang_up(self, address: str | None = None) -> None:
+        """Break off what is kept, as a web server that is started anew.
+
+        :param address: of one BMC; None is all.
+        """
+        for connection in list(self._kept):
+            with contextlib.suppress(OSError):
+                if address in (None, connection.getsockname()[0]):
+                    # Not as TLS has it, which is in the hands of a thread.
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
     def is_lost(self, connection: socket.socket) -> bool:
         """Decide for a request on a connection that was kept.
 
@@ -352,7 +367,11 @@ class HttpServer(serving.ThreadedWSGIServer):
         if self.tls is not None:
             request = self.tls.wrap_socket(request, server_side=True)
         time.sleep(delay_s)
-        super().finish_request(request, client_address)
+        self._kept.add(request)
+        try:
+            super().finish_request(request, client_address)
+        finally:
+            self._kept.discard(request)
         if self.tls is not None:
             request.close()
 
