@@ -215,8 +215,12 @@ async def _open(
         for level, option, value in _KEEP_ALIVE:
             plain.setsockopt(level, option, value)
         if tls:
-            shown = writer.get_extra_info('ssl_object').getpeercert(True)
-            _check_pin(credentials, shown or b'')
+            der = writer.get_extra_info('ssl_object').getpeercert(True)
+            trust.require_pinned(
+                f'{credentials.address}:{redfish.port}',
+                trust.Certificate.from_der(der or b''),
+                credentials.trust,
+            )
         writer.write(stream.request())
         await writer.drain()
         head = await reader.readuntil(b'\r\n\r\n')
@@ -227,18 +231,6 @@ async def _open(
         writer.transport.abort()
         raise
     return reader, writer
-
-
-def _check_pin(credentials: bmc_credentials.Credentials, der: bytes) -> None:
-    pinned = credentials.trust.fingerprint
-    shown = trust.Certificate.from_der(der)
-    if pinned and shown.fingerprint != pinned:
-        raise exception.BmcCertificateChanged(
-            address=f'{credentials.address}:{credentials.redfish.port}',
-            subject=shown.subject,
-            fingerprint=f'sha256:{shown.fingerprint}',
-            pinned=f'sha256:{pinned}',
-        )
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:

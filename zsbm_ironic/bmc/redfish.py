@@ -301,7 +301,6 @@ class RedfishBmc:
 
     def get_boot_device(self) -> base.BootSetting:
         """Return the boot source override."""
-
         boot = self._ask(
             'boot device',
             lambda: dict(self._understood(self._read_page()).boot or {}),

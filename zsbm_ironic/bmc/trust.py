@@ -156,14 +156,25 @@ def check(
             timeout_s=round(timeout_s),
             key='bmc_address',
         ) from exc
-    if shown.fingerprint != trust.fingerprint:
+    require_pinned(where, shown, trust)
+    return shown
+
+
+def require_pinned(
+    where: str, shown: Certificate, trust: bmc_credentials.Trust
+) -> None:
+    """Hold a certificate against the pinned one, where one is pinned.
+
+    :param where: address and port that showed it.
+    :raises BmcCertificateChanged: it is another one.
+    """
+    if trust.fingerprint and shown.fingerprint != trust.fingerprint:
         raise exception.BmcCertificateChanged(
             address=where,
             subject=shown.subject,
             fingerprint=f'sha256:{shown.fingerprint}',
             pinned=f'sha256:{trust.fingerprint}',
         )
-    return shown
 
 
 _limits = threading.local()
