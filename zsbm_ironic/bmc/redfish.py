@@ -33,8 +33,11 @@ CONNECT_S = 5.0
 READ_S = 15.0
 # One question, or all sensors together.
 INQUIRY_S = 30.0
-# How old what is read of the system's health may be.
+# How old the page may be by which what hangs on the system is found.
 PAGE_S = 10.0
+# How old what it tells of the system's health may be: who watches the power
+# reads it every 30 s.
+HEALTH_S = 35.0
 
 _AUTH = {
     'auto': sushy_auth.SessionOrBasicAuth,
@@ -267,8 +270,8 @@ class RedfishBmc:
         self._page_read, self._read_at = page, time.monotonic()
         return page
 
-    def _young_page(self) -> dict[str, Any]:
-        if time.monotonic() - self._read_at > PAGE_S:
+    def _young_page(self, age_s: float = PAGE_S) -> dict[str, Any]:
+        if time.monotonic() - self._read_at > age_s:
             return self._read_page()
         return self._page_read
 
@@ -343,8 +346,9 @@ class RedfishBmc:
         Who asks has mostly asked for the power before, which the same page
         tells.
         """
-
-        status = self._ask('health', lambda: self._young_page().get('Status'))
+        status = self._ask(
+            'health', lambda: self._young_page(HEALTH_S).get('Status')
+        )
         told = status if isinstance(status, dict) else {}
         for key in ('HealthRollup', 'Health'):
             if told.get(key) is not None:

@@ -124,7 +124,10 @@ class Watch:
                 del self._known[owner]
             for owner, credentials in bmcs.items():
                 one = self._known.get(owner)
-                if one is None or one.credentials != credentials:
+                if one is None or (
+                    one.credentials is not credentials
+                    and one.credentials != credentials
+                ):
                     self._known[owner] = _Known(credentials)
         self._listener.keep_only(bmcs.keys())
 

@@ -203,10 +203,10 @@ class ZsbmManagement(
         Ironic asks at each power sync. Over IPMI an answer takes a question
         for each sensor, so it is kept for HEALTH_S.
         """
-        access.refresh(task)
         kept = self._health.get(task.node.uuid)
         if kept and time.monotonic() - kept[0] < HEALTH_S:
             return kept[1]
+        access.refresh(task)
         found = sensors.health_word(access.ask(task, lambda bmc: bmc.health()))
         if access.is_ipmi(task.node):
             self._health[task.node.uuid] = (time.monotonic(), found)

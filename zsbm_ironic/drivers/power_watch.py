@@ -4,7 +4,9 @@
 A part of the power interface, which every conductor with the type `zsbm` has
 exactly once. Ironic's own loop takes a task and several questions for each
 node each time; this one makes one query, lets `bmc.watch` ask the BMCs and
-takes a task only for a node whose power is not what ironic believes.
+takes a task only for a node whose power is not what ironic believes. What it
+saw a moment ago is an answer for Ironic's own loop too, where it says nothing
+new.
 """
 
 import dataclasses
@@ -13,7 +15,7 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ironic.common import exception as ironic_exception
 from ironic.common import states
@@ -32,6 +34,9 @@ LOG = log.getLogger(__name__)
 TIDY_S = 30
 # Between two looks at who is not logged in to, or speaks Redfish.
 OTHERS_S = 2
+# How old what was seen may be where Ironic's own loop asks: little more than
+# between two looks by the documented settings.
+SEEN_S = {base.BmcProtocol.IPMI: 10.0, base.BmcProtocol.REDFISH: 35.0}
 # A power state that is news is looked at again, so much later.
 AGAIN_S = 1.0
 FIELDS = ('updated_at', 'power_interface', 'power_state', 'provision_state')
@@ -62,8 +67,7 @@ def _is_watching() -> bool:
     return bool(CONF.zsbm_bmc.power_poll_s)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Node:
+class _Node(NamedTuple):
     """The row of the one query."""
 
     uuid: str
@@ -98,6 +102,8 @@ class PowerWatchMixin:
         self._bmcs: dict[str, bmc_credentials.Credentials] = {}
         self._as_of: dict[str, datetime.datetime] = {}
         self._guard = threading.Lock()
+        # By owner, and when.
+        self._seen: dict[str, tuple[base.PowerState, float]] = {}
         # What was news once, and when.
         self._news: dict[str, tuple[base.PowerState, float]] = {}
 
@@ -152,6 +158,7 @@ class PowerWatchMixin:
         for gone in self._as_of.keys() - nodes.keys():
             del self._as_of[gone]
             self._bmcs.pop(gone, None)
+            self._seen.pop(gone, None)
         # Naive UTC, as the database has it.
         now = timeutils.utcnow()
         changed = [
@@ -174,6 +181,25 @@ class PowerWatchMixin:
                     # What is wrong, ironic's own loop says.
                     LOG.debug('Node %s: %s', node.uuid, exc)
                     self._bmcs.pop(node.uuid, None)
+
+    def seen(self, node: Any) -> base.PowerState | None:
+        """Return what the watch saw of a node's power a moment ago.
+
+        :returns: None where it has not, and where the BMC is to be asked
+            whatever it saw: its power is not what ironic believes, or the
+            node has changed a while ago, by an action or in how its BMC is
+            reached.
+        """
+        power, at = self._seen.get(node.uuid, (None, 0.0))
+        bmc = self._bmcs.get(node.uuid)
+        if power is None or bmc is None or STATES[power] != node.power_state:
+            return None
+        as_of = self._as_of.get(node.uuid)
+        if as_of is None or node.updated_at is None:
+            return None
+        changed = timeutils.normalize_time(node.updated_at)
+        is_young = time.monotonic() - at <= SEEN_S[bmc.protocol]
+        return power if is_young and changed + SETTLED <= as_of else None
 
     @periodics.periodic(spacing=OTHERS_S, enabled=_is_watching)
     def _watch_others(self, manager: Any, context: Any) -> None:
@@ -220,6 +246,8 @@ class PowerWatchMixin:
             now = time.monotonic()
             with self._guard:
                 node = self._nodes.get(uuid)
+                if node is not None:
+                    self._seen[uuid] = power, now
                 if node is None or STATES[power] == node.power_state:
                     self._news.pop(uuid, None)
                     continue

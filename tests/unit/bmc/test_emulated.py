@@ -282,7 +282,7 @@ class TestRedfish(base.BaseTestCase):
             # Of the same page.
             self.assertIs(bmc_base.Health.OK, session.health())
         self.assertEqual(3 * [session.system_id], asked)
-        session._read_at -= redfish.PAGE_S
+        session._read_at -= redfish.HEALTH_S
         session.health()
         self.assertEqual(4, len(asked))
         session.sensors()

@@ -2,6 +2,7 @@
 """Which answers make the conductor look at a node."""
 
 import datetime
+import types
 
 import fixtures
 from ironic.common import states
@@ -175,3 +176,66 @@ class FactsTest(test_base.BaseTestCase):
             fields |= {'maintenance': maintenance, 'fault': fault}
             one = metrics._Node(**fields)
             self.assertIs(told, one.facts(None).maintenance)
+
+
+class SeenTest(test_base.BaseTestCase):
+    """What Ironic's own loop is told without a question to the BMC."""
+
+    def setUp(self):
+        super().setUp()
+        self.watch = power_watch.PowerWatchMixin()
+        self.find(age=3600)
+        self.watch._take(None, None, [('a', Off)])
+
+    def find(self, age):
+        changed = timeutils.utcnow() - datetime.timedelta(seconds=age)
+        self.watch._nodes = {'a': node('a', changed)}
+        self.watch._find_bmcs(Manager('a'))
+        self.node = types.SimpleNamespace(
+            uuid='a',
+            power_state=states.POWER_OFF,
+            updated_at=changed.replace(tzinfo=datetime.UTC),
+        )
+
+    def seen(self):
+        return self.watch.seen(self.node)
+
+    def test_what_was_seen(self):
+        self.assertIs(Off, self.seen())
+
+    def test_what_was_never_seen(self):
+        self.node.uuid = 'b'
+        self.assertIsNone(self.seen())
+
+    def test_what_is_not_as_ironic_believes(self):
+        self.node.power_state = states.POWER_ON
+        self.assertIsNone(self.seen())
+
+    def test_news(self):
+        self.watch._take(None, None, [('a', On)])
+        self.assertIsNone(self.seen())
+
+    def test_what_was_seen_long_ago(self):
+        power, at = self.watch._seen['a']
+        age_s = power_watch.SEEN_S[base.BmcProtocol.IPMI]
+        self.watch._seen['a'] = power, at - age_s
+        self.assertIsNone(self.seen())
+
+    def test_a_node_that_has_changed_meanwhile(self):
+        self.node.updated_at = datetime.datetime.now(datetime.UTC)
+        self.assertIsNone(self.seen())
+
+    def test_a_node_that_changed_a_moment_ago(self):
+        """It may have had an action since it was seen."""
+        self.find(age=30)
+        self.assertIsNone(self.seen())
+
+    def test_a_node_that_was_never_changed(self):
+        self.node.updated_at = None
+        self.assertIsNone(self.seen())
+
+    def test_who_left_is_forgotten(self):
+        self.watch._nodes = {}
+        self.watch._find_bmcs(Manager('a'))
+        self.assertIsNone(self.seen())
+        self.assertEqual({}, self.watch._seen)
