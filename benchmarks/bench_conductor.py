@@ -21,11 +21,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 
-from benchmarks import conductors, deploy, kept, recorded, served
+from benchmarks import conductors, kept, recorded, served
 from tests.functional import ironic_service
 from tests.matrix import results
 
-RESULT = deploy.FOLDER / 'conductor.json'
+RESULT = kept.FOLDER / 'conductor.json'
 CLOCK_TICKS = os.sysconf('SC_CLK_TCK')
 PAGE_BYTES = os.sysconf('SC_PAGE_SIZE')
 # It counts its CPU, not its hurry.
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument('--work', action='append', choices=list(OPTIONS))
     arguments = parser.parse_args()
     served.in_a_namespace('benchmarks.bench_conductor')
-    tree = results.tree_hash()
+    tree = results.tree_hash(('benchmarks.bench_conductor',))
     runs = kept.load(RESULT, tree, conductors.Run)
     known = {(run.nodes, run.way, run.work) for run in runs}
     redfish = arguments.nodes * 3 // 10

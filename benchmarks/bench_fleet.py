@@ -19,10 +19,10 @@ import tempfile
 import time
 from typing import Any
 
-from benchmarks import asked, deploy, fleets, kept, served
+from benchmarks import asked, fleets, kept, served
 from tests.matrix import results
 
-RESULT = deploy.FOLDER / 'fleet.json'
+RESULT = kept.FOLDER / 'fleet.json'
 PROTOCOL = {
     'ipmitool': ('ipmi',),
     'pyghmi': ('ipmi',),
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument('--state', action='append', choices=STATES)
     arguments = parser.parse_args()
     served.in_a_namespace('benchmarks.bench_fleet')
-    tree = results.tree_hash()
+    tree = results.tree_hash(('benchmarks.bench_fleet',))
     sizes = f'{arguments.ipmi} IPMI, {arguments.redfish} Redfish'
     runs = [
         one for one in kept.load(RESULT, tree, dict) if one['fleet'] == sizes

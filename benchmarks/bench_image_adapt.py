@@ -51,7 +51,7 @@ def main() -> None:
         name: build.build(cache, specimens.by_name(name)).path
         for name in IMAGES
     }
-    tree = results.tree_hash()
+    tree = results.tree_hash(('benchmarks.bench_image_adapt',))
     runs = kept.load(RESULT, tree, conversions.Run)
     done = {(run.image, run.round) for run in runs}
     with (

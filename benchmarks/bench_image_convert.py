@@ -60,7 +60,7 @@ def main() -> None:
         name: build.build(cache, specimens.by_name(name)).path
         for name in IMAGES
     }
-    tree = results.tree_hash()
+    tree = results.tree_hash(('benchmarks.bench_image_convert',))
     runs = kept.load(RESULT, tree, conversions.Run)
     done = {(run.image, run.way, run.round) for run in runs}
     for number in range(arguments.rounds):

@@ -24,8 +24,6 @@ from tests.matrix import results
 from zsbm_ironic.common import progress
 from zsbm_ironic.lab import demo, layout, lifecycle, machines
 
-FOLDER = pathlib.Path(__file__).parent / 'results'
-
 
 def main(machine: str) -> None:
     """Measure the missing pairs, print the table, write the result file.
@@ -48,7 +46,7 @@ def compare(
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--pairs', type=int, default=5)
     arguments = parser.parse_args()
-    path = FOLDER / f'{name}.json'
+    path = kept.FOLDER / f'{name}.json'
     tree = results.tree_hash()
     runs = kept.load(path, tree, comparison.Run)
     while len(runs) < 2 * arguments.pairs:

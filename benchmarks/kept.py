@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 Run = TypeVar('Run')
+FOLDER = pathlib.Path(__file__).parent / 'results'
 
 
 def load(path: pathlib.Path, tree: str, kind: type[Run]) -> list[Run]:

@@ -101,10 +101,10 @@ def _sample(names: Sequence[str]) -> checks.Outcome:
     return total
 
 
-def _status(some: Sequence[rows.Row], tree: str) -> checks.Outcome:
+def _status(some: Sequence[rows.Row]) -> checks.Outcome:
     total = checks.Outcome()
     for row in some:
-        state = results.state(row.group, row.name, tree)
+        state = results.state(row.group, row.name, results.tree_of(row))
         result = results.read(row.group, row.name)
         seen = f'{result.date}  {result.seconds:7.1f} s' if result else ''
         print(f'{state.value:8} {row.title:44} {seen}'.rstrip())
@@ -120,7 +120,7 @@ def _status(some: Sequence[rows.Row], tree: str) -> checks.Outcome:
 def _full(some: Sequence[rows.Row], again: bool) -> checks.Outcome:
     total = checks.Outcome()
     for row in some:
-        tree = results.tree_hash()
+        tree = results.tree_of(row)
         known = results.state(row.group, row.name, tree)
         if known is results.State.GREEN and not again:
             print(f'== {row.title}: green already', flush=True)
@@ -140,7 +140,7 @@ def _full(some: Sequence[rows.Row], again: bool) -> checks.Outcome:
 
 def _kept(row: rows.Row, tree: str, outcome: checks.Outcome) -> str:
     """Write the result file, unless the code changed meanwhile."""
-    if results.tree_hash() != tree:
+    if results.tree_of(row) != tree:
         return 'no result kept: the code changed while it ran'
     result = results.Result.of(tree, outcome)
     path = results.write(row.group, row.name, result)
@@ -152,7 +152,7 @@ def _run(arguments: argparse.Namespace) -> checks.Outcome:
         return _sample(arguments.what)
     some = _rows(arguments)
     if arguments.status:
-        return _status(some, results.tree_hash())
+        return _status(some)
     if arguments.jobs == 1:
         return _full(some, arguments.again)
     total, alone = lanes.run(some, arguments.jobs, arguments.again)
@@ -161,12 +161,18 @@ def _run(arguments: argparse.Namespace) -> checks.Outcome:
 
 
 def _brings_lab_up(arguments: argparse.Namespace) -> bool:
-    """Say whether tests of a lab are run: else a lab is somebody else's."""
-    if arguments.full:
-        groups = {row.partition('/')[0] for row in arguments.rows}
-        some = not groups or groups - {'checks', 'functional'}
-        return bool(some) and not arguments.status
-    return not arguments.what or 'e2e' in arguments.what
+    """Say whether tests of a lab are run: else a lab is somebody else's.
+
+    What runs in a lane takes its lab along.
+    """
+    if not arguments.full:
+        return not arguments.what or 'e2e' in arguments.what
+    if arguments.status:
+        return False
+    groups = {row.group for row in _rows(arguments)}
+    if arguments.jobs > 1:
+        return lanes.ALONE in groups
+    return bool(groups - {'checks', 'functional'})
 
 
 def _labs_down() -> int:

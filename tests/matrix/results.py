@@ -2,8 +2,8 @@
 """Result files: tests/results/GROUP/ROW.json, committed with the code.
 
 A result stands while the hash of the code is the one in its file. The hash
-covers every file of the checkout, committed or not, except documentation,
-release notes and the result files themselves.
+covers every file of the checkout, committed or not, that the row stands on
+(`closure`): never documentation, release notes and the result files.
 """
 
 import dataclasses
@@ -14,9 +14,10 @@ import json
 import os
 import pathlib
 import subprocess
+from collections.abc import Collection
 from typing import Any
 
-from tests.matrix import checks
+from tests.matrix import checks, closure, rows
 
 FOLDER = checks.TOP / 'tests' / 'results'
 NOT_CODE = (
@@ -46,8 +47,18 @@ def is_code(name: str) -> bool:
     return not ('/' not in name and name.endswith('.rst'))
 
 
-def tree_hash(top: pathlib.Path = checks.TOP) -> str:
-    """Return the SHA-256 of names, run bits and contents of the code."""
+def tree_of(row: rows.Row) -> str:
+    """Return the hash of the code that a row stands on."""
+    return tree_hash(row.modules)
+
+
+def tree_hash(
+    modules: Collection[str] | None = None, top: pathlib.Path = checks.TOP
+) -> str:
+    """Return the SHA-256 of names, run bits and contents of the code.
+
+    :param modules: only of what these stand on; None is all of it.
+    """
     listed = subprocess.run(
         ['git', 'ls-files', '-z', '-c', '-o', '--exclude-standard'],
         cwd=top,
@@ -55,8 +66,11 @@ def tree_hash(top: pathlib.Path = checks.TOP) -> str:
         check=True,
     )
     names = {os.fsdecode(name) for name in listed.stdout.split(b'\0') if name}
+    names = set(filter(is_code, names))
+    if modules is not None:
+        names = closure.of(modules, names, top)
     digest = hashlib.sha256()
-    for name in sorted(filter(is_code, names)):
+    for name in sorted(names):
         path = top / name
         if path.is_symlink():
             content = os.readlink(path).encode()

@@ -51,6 +51,8 @@ class Row:
 
     :ivar profiles: what it needs of bindep.txt.
     :ivar env: environment variables beside those of `tools/test`.
+    :ivar modules: whose code, with all that it reaches, the row stands on;
+        None is all code.
     """
 
     group: str
@@ -58,6 +60,7 @@ class Row:
     runs: tuple[checks.Command | checks.Tests, ...]
     profiles: tuple[str, ...] = PROFILES
     env: tuple[tuple[str, str], ...] = ()
+    modules: tuple[str, ...] | None = None
 
     @property
     def title(self) -> str:
@@ -87,6 +90,7 @@ def of_test(test_id: str) -> Row:
         method.removeprefix('test_'),
         E2E,
         rf'^{re.escape(plain)}(\[|$)',
+        module,
     )
 
 
@@ -97,14 +101,24 @@ def of_fleet_test(test_id: str) -> Row:
         test_id.rpartition('.')[2].removeprefix('test_'),
         FLEET,
         rf'^{re.escape(test_id)}(\[|$)',
+        test_id.rsplit('.', 2)[0],
     )
     return dataclasses.replace(row, env=FLEET_SIZES)
 
 
-def _row_of_tests(group: str, name: str, folder: str, regex: str) -> Row:
+def _row_of_tests(
+    group: str, name: str, folder: str, regex: str, module: str
+) -> Row:
     tests = checks.Tests(folder, regex=regex, serial=True, verbose=True)
     more = ('cloud',) if group == 'cloud' else ()
-    return Row(group, name, (tests,), (*PROFILES, *more))
+    return Row(
+        group,
+        name,
+        (tests,),
+        (*PROFILES, *more),
+        # The sample in a fresh root is all of it.
+        modules=None if group == 'fresh' else (module,),
+    )
 
 
 def every() -> list[Row]:
@@ -132,6 +146,7 @@ def every() -> list[Row]:
                 path.stem.removeprefix('bench_'),
                 (checks.Command(module, (sys.executable, '-m', module)),),
                 (*PROFILES, 'bench'),
+                modules=(module,),
             )
         )
     return found
@@ -162,6 +177,7 @@ def _of_module(folder: str, module: str) -> Row:
         module.removeprefix('test_'),
         folder,
         rf'^tests\.{group}\.{module}\.',
+        f'tests.{group}.{module}',
     )
 
 

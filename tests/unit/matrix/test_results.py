@@ -16,7 +16,7 @@ class TreeHashTest(testtools.TestCase):
         self.top = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
         process.run(['git', 'init', '-q', self.top], timeout_s=30)
         self._write('zsbm_ironic/x.py', 'one\n')
-        self.first = results.tree_hash(self.top)
+        self.first = results.tree_hash(top=self.top)
 
     def _write(self, name: str, text: str) -> None:
         path = self.top / name
@@ -25,18 +25,18 @@ class TreeHashTest(testtools.TestCase):
 
     def test_changed_code_changes_the_hash(self) -> None:
         self._write('zsbm_ironic/x.py', 'two\n')
-        self.assertNotEqual(self.first, results.tree_hash(self.top))
+        self.assertNotEqual(self.first, results.tree_hash(top=self.top))
 
     def test_new_file_and_run_bit_change_the_hash(self) -> None:
         self._write('tools/test', '')
-        second = results.tree_hash(self.top)
+        second = results.tree_hash(top=self.top)
         self.assertNotEqual(self.first, second)
         (self.top / 'tools/test').chmod(0o755)
-        self.assertNotEqual(second, results.tree_hash(self.top))
+        self.assertNotEqual(second, results.tree_hash(top=self.top))
 
     def test_committing_does_not_change_the_hash(self) -> None:
         process.run(['git', 'add', '.'], timeout_s=30, cwd=self.top)
-        self.assertEqual(self.first, results.tree_hash(self.top))
+        self.assertEqual(self.first, results.tree_hash(top=self.top))
 
     def test_documentation_and_results_do_not_change_the_hash(self) -> None:
         self._write('README.rst', 'x')
@@ -44,13 +44,13 @@ class TreeHashTest(testtools.TestCase):
         self._write('releasenotes/notes/a.yaml', 'x')
         self._write('tests/results/checks/unit.json', '{}')
         self._write('benchmarks/results/deploy.json', '{}')
-        self.assertEqual(self.first, results.tree_hash(self.top))
+        self.assertEqual(self.first, results.tree_hash(top=self.top))
 
     def test_ignored_file_does_not_change_the_hash(self) -> None:
         self._write('.gitignore', 'build/\n')
-        second = results.tree_hash(self.top)
+        second = results.tree_hash(top=self.top)
         self._write('build/x', 'x')
-        self.assertEqual(second, results.tree_hash(self.top))
+        self.assertEqual(second, results.tree_hash(top=self.top))
 
 
 class ResultTest(testtools.TestCase):
