@@ -27,6 +27,8 @@ from zsbm_ironic.bmc import credentials as bmc_credentials
 # As [conductor]sync_power_state_workers of Ironic, and power_poll_workers.
 UPSTREAM_WORKERS, OUR_WORKERS = 8, 8
 OUR_PATIENCE_S = 10
+# Between two looks of ours; a conductor takes longer.
+TURN_S = 0.2
 ON = 'on'
 
 Info = Mapping[str, Any]
@@ -139,6 +141,8 @@ class Ours:
             note(self._watch.by_workers(pace, turn and set(turn)))
             # Then those whose turn it is by themselves.
             turn = None
+            if missing:
+                time.sleep(TURN_S)
         return found
 
 
