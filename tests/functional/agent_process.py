@@ -34,6 +34,8 @@ class Agent(fixtures.Fixture):
     :param write_s: how long the writing of an image seems to take.
     :param fault: how the writing fails: checksum, disk-full or no-disk.
     :param disk: raw disk with what was written, None: an empty one.
+    :param switch_port: chassis id, a MAC address, and port id of the switch
+        that its NIC hears by LLDP.
     :ivar drive_path: where the config drive is, if one was written.
     :param on_power_off: called when the agent powered its machine off.
     """
@@ -46,9 +48,11 @@ class Agent(fixtures.Fixture):
         write_s=0.5,
         fault=None,
         disk=None,
+        switch_port=None,
         on_power_off=None,
     ):
         super().__init__()
+        self._switch_port = switch_port
         self._write_s, self._fault, self._disk = write_s, fault, disk
         self._ironic, self._mac = ironic, mac
         self._in_band, self._on_power_off = in_band, on_power_off
@@ -71,6 +75,8 @@ class Agent(fixtures.Fixture):
         words += ['--drive', str(self.drive_path)]
         if self._fault:
             words += ['--fault', self._fault]
+        if self._switch_port:
+            words += ['--switch-port', *self._switch_port]
         if self._in_band is None:
             words.append('--stock')
         elif self._in_band:
@@ -114,6 +120,7 @@ def main():
     parser.add_argument('--root', type=pathlib.Path)
     parser.add_argument('--disk')
     parser.add_argument('--drive', type=pathlib.Path)
+    parser.add_argument('--switch-port', nargs=2)
     parser.add_argument('--stock', action='store_true')
     arguments = parser.parse_args()
 
@@ -149,7 +156,23 @@ def main():
             return agent_hardware.HardwareSupport.GENERIC
 
         def list_network_interfaces(self):
-            return [agent_hardware.NetworkInterface('eth0', arguments.mac)]
+            # A NIC that each machine has, for its MTU is looked up.
+            return [
+                agent_hardware.NetworkInterface(
+                    'lo', arguments.mac, has_carrier=True
+                )
+            ]
+
+        def collect_lldp_data(self, interface_names=None):
+            if not arguments.switch_port:
+                return {}
+            # IEEE 802.1AB: a MAC address, the name of an interface.
+            chassis, port = arguments.switch_port
+            heard = [
+                (1, '04' + chassis.replace(':', '')),
+                (2, '05' + port.encode().hex()),
+            ]
+            return dict.fromkeys(interface_names, heard)
 
         def list_hardware_info(self):
             return {'interfaces': self.list_network_interfaces()}

@@ -11,11 +11,18 @@ import hashlib
 import pathlib
 import sqlite3
 import time
+from typing import Any
 
 import fixtures
+import requests
 
 from tests import bmcs
-from tests.functional import agent_process, image_server, ironic_service
+from tests.functional import (
+    agent_process,
+    image_server,
+    ironic_service,
+    neutron_server,
+)
 from tests.unit.image import made_up
 from zsbm_ironic.common import process
 from zsbm_ironic.drivers import deploy
@@ -30,6 +37,8 @@ class DeployCase(ironic_service.TestCase):
         'agent': {'manage_agent_boot': 'false', 'require_tls': 'false'},
         'conductor': {'automated_clean': 'false'},
     }
+    # Of its port, beside the address.
+    port: dict[str, Any] = {}
 
     def setUp(self):
         super().setUp()
@@ -43,7 +52,7 @@ class DeployCase(ironic_service.TestCase):
             instance_info=self.info,
             properties={'capabilities': 'boot_mode:bios'},
         )
-        self.api.create_port(node_id=self.node, address=MAC)
+        self.api.create_port(node_id=self.node, address=MAC, **self.port)
         self.manage(self.node)
         self.api.set_node_provision_state(self.node, 'provide')
         self.wait_for(self.node, 'available')
@@ -287,6 +296,78 @@ class TestDeploy(DeployCase):
         self.api.update_node(self.node, deploy_interface='direct')
         self._deploy(in_band=None)
         self.wait_for(self.node, 'active')
+
+
+class TestNetwork(DeployCase):
+    """What the ramdisk hears of its switch is held against the port."""
+
+    switch = '52:54:00:5a:ff:01'
+    port = {
+        'local_link_connection': {
+            'switch_id': switch,
+            'switch_info': 'tor',
+            'port_id': 'swp1',
+        },
+        'physical_network': 'physnet1',
+    }
+
+    @classmethod
+    def setUpClass(cls):
+        neutron = neutron_server.NeutronServer(
+            '198.51.100.0/24',
+            [f'198.51.100.{last}' for last in range(200, 250)],
+        )
+        neutron.setUp()
+        cls.addClassCleanup(neutron.cleanUp)
+        neutron.data['agents'] = {}
+        neutron.subnet['enable_dhcp'] = True
+        neutron.data['networks'][neutron.network].update(
+            {
+                'provider:network_type': 'flat',
+                'provider:physical_network': 'physnet1',
+                'mtu': 1500,
+            }
+        )
+        cls.options = {
+            **cls.options,
+            'DEFAULT': {'enabled_network_interfaces': 'noop,zsbm-flat'},
+            'neutron': {
+                'auth_type': 'none',
+                'endpoint_override': neutron.url,
+                'cleaning_network': neutron.network,
+                'provisioning_network': neutron.network,
+            },
+            'zsbm_network': {'binding_timeout_s': '5'},
+        }
+        cls.neutron = neutron
+        super().setUpClass()
+
+    def setUp(self):
+        super().setUp()
+        self.api.update_node(self.node, network_interface='zsbm-flat')
+        made = requests.post(
+            f'{self.neutron.url}/v2.0/ports',
+            json={'port': {'network_id': self.neutron.network}},
+            timeout=10,
+        )
+        self.vif = made.json()['port']['id']
+        self.api.attach_vif_to_node(self.node, self.vif)
+
+    def test_a_cable_in_another_port_is_found_before_the_image(self):
+        agent = self._deploy(switch_port=(self.switch, 'swp7'))
+        self._failed()
+        message = self.history(self.node)[-1]
+        for word in ('web-3', MAC, 'swp1', 'swp7', 'local_link_connection'):
+            self.assertIn(word, message)
+        written = "'step': 'write_image', 'args'"
+        self.assertNotIn(written, agent.log())
+        agent.end()
+        self.bmc.machine.power = 'off'
+        # Nothing is left of the network that it was in.
+        self.assertEqual([self.vif], [one['id'] for one in self.neutron.ports])
+        agent = self._deploy(switch_port=(self.switch, 'swp1'))
+        self.wait_for(self.node, 'active')
+        self.assertIn(written, agent.log())
 
 
 class TestFastTrack(DeployCase):
