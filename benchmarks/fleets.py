@@ -27,6 +27,9 @@ from zsbm_ironic.bmc import credentials as bmc_credentials
 # As [conductor]sync_power_state_workers of Ironic, and power_poll_workers.
 UPSTREAM_WORKERS, OUR_WORKERS = 8, 8
 OUR_PATIENCE_S = 10
+# Whoever has not answered upstream's ways by then is not waited for: pyghmi
+# may hang for good where a packet is lost.
+THEIR_PATIENCE_S = 180
 # Between two looks of ours; a conductor takes longer.
 TURN_S = 0.2
 ON = 'on'
@@ -165,8 +168,16 @@ def _each(
         except Exception as exc:
             return f'no answer: {type(exc).__name__}'
 
-    with concurrent.futures.ThreadPoolExecutor(asking.workers) as workers:
-        return dict(zip(names, workers.map(state, names), strict=True))
+    workers = concurrent.futures.ThreadPoolExecutor(asking.workers)
+    answers = {name: workers.submit(state, name) for name in names}
+    concurrent.futures.wait(answers.values(), THEIR_PATIENCE_S)
+    workers.shutdown(wait=False, cancel_futures=True)
+    return {
+        name: answer.result()
+        if answer.done() and not answer.cancelled()
+        else 'no answer: it hangs'
+        for name, answer in answers.items()
+    }
 
 
 def main(way: str, members_file: str) -> None:
