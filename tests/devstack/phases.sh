@@ -56,7 +56,7 @@ function until_pre_install {
     define_database_baseurl
     save_stackenv $LINENO
     # shellcheck disable=SC2046  # names of packages
-    install_package $(get_plugin_packages) $(_get_plugin_bindep_packages)
+    install_package $(_get_plugin_bindep_packages)
     run_phase stack pre-install
 }
 

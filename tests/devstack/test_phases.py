@@ -101,6 +101,8 @@ SETTINGS = {
         'timeline_dir': f'{DATA}/timeline',
     },
 }
+# As install_prereqs.sh does, which stack.sh runs first.
+PREREQUISITES = 'install_package $(get_plugin_packages)'
 # Loads what a conductor loads, by its own configuration.
 LOAD = """
 import json
@@ -120,6 +122,7 @@ class PhasesTest(case.MachineCase):
     def play(cls, one):
         cls.machine = one
         cls.fresh = one.written()
+        one.phases('try', PREREQUISITES)
         cls.printed = one.phases('stack')
         cls.installed = one.recorded('pip')
         cls.packages = ' '.join(one.recorded('apt-get')).split()
