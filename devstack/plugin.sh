@@ -11,6 +11,7 @@ case "$1/${2:-}" in
     stack/pre-install)
         echo_summary "Checking settings for zsbm-ironic"
         check_zsbm_settings
+        stop_zsbm_rivals
         enable_zsbm_interfaces
         ;;
     stack/install)

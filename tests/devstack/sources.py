@@ -15,8 +15,10 @@ from zsbm_ironic.lab import layout
 TOP = pathlib.Path(__file__).parents[2]
 CONSTRAINTS = TOP / 'constraints.txt'
 CLOUD = TOP / 'zsbm_ironic/lab/cloud/requirements.txt'
-# It has edit-constraints; its lists are older than what it is used with.
+# It has edit-constraints; its lists are older than what it is used with, and
+# it needs a module that setuptools had until then.
 REQUIREMENTS_TOOL = '1.2.0'
+SETUPTOOLS = 'setuptools<81'
 KIND = 'sdist'
 DOWNLOAD_S = 300
 
@@ -106,6 +108,8 @@ def make_repositories(folder):
                 (target / file).write_text(
                     ''.join(form.format(*pin) for pin in locked.items())
                 )
+            with (target / 'requirements.txt').open('a') as file:
+                file.write(f'{SETUPTOOLS}\n')
         make_repository(target)
 
 

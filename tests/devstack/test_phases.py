@@ -37,6 +37,8 @@ OURS = {
     f'{UNIT}.d',
     DROP_IN,
     LINK,
+    '/var/lib/dpkg/info/shim.list',
+    '/var/lib/dpkg/info/shim.md5sums',
 }
 # What devstack and the plugin of ironic leave after clean, or clean.sh itself
 # deletes; accounts are looked at by name.
@@ -45,6 +47,7 @@ THEIRS = re.compile(
     |/etc/(passwd|group|shadow|gshadow|subuid|subgid)-?$
     |/etc/systemd/system/devstack@q-ovn
     |/(etc|var/lib|var/cache)/ironic
+    |/var/(lib/dpkg/(available|lock|status|triggers/Lock)|log/dpkg\.log)
     |{machine.HOME}/data/(ironic|ovs|ca-bundle)
     |{machine.HOME}/(async|logs|ironic|zsbm-ironic|recorded|devstack)
     |{machine.HOME}/(\.cache|\.config)
@@ -98,6 +101,8 @@ SETTINGS = {
         'timeline_dir': f'{DATA}/timeline',
     },
 }
+# As install_prereqs.sh does, which stack.sh runs first.
+PREREQUISITES = 'install_package $(get_plugin_packages)'
 # Loads what a conductor loads, by its own configuration.
 LOAD = """
 import json
@@ -117,8 +122,10 @@ class PhasesTest(case.MachineCase):
     def play(cls, one):
         cls.machine = one
         cls.fresh = one.written()
+        one.phases('try', PREREQUISITES)
         cls.printed = one.phases('stack')
         cls.installed = one.recorded('pip')
+        cls.packages = ' '.join(one.recorded('apt-get')).split()
         cls.first = one.written()
         cls.files = {
             name: one.read(name)
@@ -186,6 +193,10 @@ class PhasesTest(case.MachineCase):
         self.assertIn(f'-e {machine.HOME}/zsbm-ironic[conductor,', ours)
         self.assertIn('-c /opt/stack/requirements/upper-constraints', ours)
         self.assertIn(f'{DATA}/account-made', self.first)
+
+    def test_packages(self):
+        for name in ('nginx-light', 'busybox', 'xinetd'):
+            self.assertIn(name, self.packages)
 
     def test_post_config(self):
         written = configparser.RawConfigParser(default_section='none of them')

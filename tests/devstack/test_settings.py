@@ -64,6 +64,10 @@ TEMPEST = (
     'IRONIC_VM_SPECS_DISK=7; configure_zsbm_tempest; '
     'iniget $TEMPEST_CONFIG baremetal adjusted_root_disk_size_gb'
 )
+AS_ROOT = (
+    'export PIP_CERT=/its/own SSL_CERT_FILE=/one; '
+    '_zsbm_as_root printenv PIP_CERT SSL_CERT_FILE ZSBM_LAB_DIR'
+)
 # In place of the builder, which takes minutes: it is there twice, since what
 # was built is not taken for what local.conf names; and clean deletes it.
 BUILDER = f"""#!/bin/sh
@@ -91,8 +95,8 @@ class SettingsTest(case.MachineCase):
     @classmethod
     def play(cls, one):
         one.put(f'{machine.HOME}/builder/python3', BUILDER, 0o755)
-        some = (NEUTRON, TENANTS, LISTS, ALIKE, TEMPEST, BUILT, OTHERS)
-        tried = one.phases('try', *REFUSED, *some)
+        some = (NEUTRON, TENANTS, LISTS, ALIKE, AS_ROOT, TEMPEST)
+        tried = one.phases('try', *REFUSED, *some, BUILT, OTHERS)
         cls.answers = dict(
             part.partition('\n')[::2] for part in tried.split('\n== ')[1:]
         )
@@ -121,6 +125,12 @@ class SettingsTest(case.MachineCase):
 
     def test_tempest_knows_how_large_our_disks_are(self):
         self.assertEqual('7', self.answers[TEMPEST].strip())
+
+    def test_root_reaches_archives_as_the_user_does(self):
+        self.assertEqual(
+            f'/its/own /one {machine.HOME}/data/zsbm-ironic/lab'.split(),
+            self.answers[AS_ROOT].split(),
+        )
 
     def test_a_ramdisk_is_built_and_goes_again(self):
         self.assertEqual(
